@@ -1,0 +1,165 @@
+# campaignd: everything a developer needs is a target here; `make help` lists them.
+
+VERSION  := 0.1.0
+SANITIZE ?=
+BUILD    ?= $(if $(SANITIZE),build/asan,build)
+
+prefix      ?= /usr
+sbindir     ?= $(prefix)/sbin
+bindir      ?= $(prefix)/bin
+libdir      ?= $(prefix)/lib
+includedir  ?= $(prefix)/include
+mandir      ?= $(prefix)/share/man
+docdir      ?= $(prefix)/share/doc/campaignd
+datadir     ?= $(prefix)/share
+sysconfdir  ?= /etc
+unitdir     ?= /lib/systemd/system
+
+PACKAGES_BUILD := gcc make pkg-config libc6-dev libuv1-dev libsqlite3-dev libcurl4-openssl-dev libinih-dev \
+    libmicrohttpd-dev libjansson-dev libarchive-dev libsodium-dev libpango1.0-dev libcairo2-dev libgumbo-dev \
+    libgmime-3.0-dev fonts-liberation2
+PACKAGES_DEMO  := sqlite3 python3-minimal libpython3-stdlib
+PACKAGES_TEST  := $(PACKAGES_DEMO) libcmocka-dev python3-pytest python3-pytest-xdist python3-aiosmtpd python3-pikepdf \
+    postfix poppler-utils systemd procps unzip
+PACKAGES_CHECK := clang clang-format cppcheck systemd
+PACKAGES_MODEL := spin
+PACKAGES_BENCH := $(PACKAGES_TEST) nginx-light
+
+LIBRARIES     := libuv sqlite3 inih jansson libmicrohttpd libarchive libsodium
+LIBRARIES_CTL := libcurl jansson
+LIBRARIES_LETTER := pangocairo cairo gumbo
+
+CC       ?= gcc
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
+    -Wvla -Wpointer-arith -Wundef -Werror
+HARDENED := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2
+OPTIMIZE := -O2 -g
+ifneq ($(SANITIZE),)
+HARDENED :=
+OPTIMIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DCAMPAIGND_SANITIZED
+LINK_SANITIZE := -fsanitize=address,undefined
+endif
+pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
+pkg_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
+CPPFLAGS_ALL := -D_GNU_SOURCE -Icore -Icore/include -DCAMPAIGND_VERSION='"$(VERSION)"' \
+    -DCAMPAIGND_LIBRARY_DIR='"$(libdir)/campaignd"' -DCAMPAIGND_CONFIGURATION='"$(sysconfdir)/campaignd/campaignd.conf"'
+CFLAGS_ALL = -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENED) -fPIC -fvisibility=hidden -pthread $(CPPFLAGS_ALL) $(CFLAGS)
+LDFLAGS_EXE := -pie -Wl,-z,relro,-z,now $(LINK_SANITIZE) $(LDFLAGS)
+LDFLAGS_SO  := -shared -Wl,-z,relro,-z,now $(LINK_SANITIZE) $(LDFLAGS)
+
+CORE_FOLDERS := base wire conf store source report run host api daemon
+CORE_SOURCES := $(foreach folder,$(CORE_FOLDERS),$(wildcard core/$(folder)/*.c))
+CORE_OBJECTS := $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
+BASE_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/base/*.c))
+CTL_OBJECTS  := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/ctl/*.c))
+LETTER_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/report/letter/*.c))
+PLUGINS      := $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/*/plugin.mk))))
+-include $(wildcard plugins/*/plugin.mk)
+UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+
+.PHONY: help deps all demo test test-asan unit system check format bench model install clean
+.DEFAULT_GOAL := all
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+deps: ## install the packages that building needs
+	@tests/install-packages $(PACKAGES_BUILD)
+
+# What needs packages goes through a second make, because pkg-config is asked when a Makefile is read.
+all: deps ## build everything into build/
+	@$(MAKE) --no-print-directory binaries
+
+.PHONY: binaries
+binaries: $(BUILD)/campaignd $(BUILD)/campaignctl $(BUILD)/letter.so $(PLUGINS:%=$(BUILD)/plugins/%.so)
+
+$(BUILD)/obj/core/report/letter/%.o: core/report/letter/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(call pkg_cflags,$(LIBRARIES_LETTER)) -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/core/ctl/%.o: core/ctl/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(call pkg_cflags,$(LIBRARIES_CTL)) -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/core/%.o: core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(call pkg_cflags,$(LIBRARIES)) -MMD -MP -c $< -o $@
+
+$(BUILD)/libcore.a: $(filter-out %/daemon/main.o,$(CORE_OBJECTS))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/campaignd: $(BUILD)/obj/core/daemon/main.o $(BUILD)/libcore.a
+	$(CC) $(LDFLAGS_EXE) -o $@ $^ $(call pkg_libs,$(LIBRARIES)) -ldl -pthread
+
+$(BUILD)/campaignctl: $(CTL_OBJECTS) $(BASE_OBJECTS)
+	$(CC) $(LDFLAGS_EXE) -o $@ $^ $(call pkg_libs,$(LIBRARIES_CTL)) -pthread
+
+$(BUILD)/letter.so: $(LETTER_OBJECTS) $(BASE_OBJECTS)
+	$(CC) $(LDFLAGS_SO) -o $@ $^ $(call pkg_libs,$(LIBRARIES_LETTER)) -lm -pthread
+
+# A plugin sees campaignd/action.h and nothing else of core/. Its plugin.mk may name libraries: NAME_LIBRARIES.
+define plugin_rules
+$(BUILD)/obj/plugins/$(1)/%.o: plugins/$(1)/%.c
+	@mkdir -p $$(@D)
+	$$(CC) -std=gnu11 $$(OPTIMIZE) $$(WARNINGS) $$(HARDENED) -fPIC -fvisibility=hidden -pthread -D_GNU_SOURCE \
+	    -DPLUGIN_VERSION='"$$(VERSION)"' -Icore/include -Iplugins/$(1) $$(call pkg_cflags,$$($(1)_LIBRARIES)) $$(CFLAGS) -MMD -MP -c $$< -o $$@
+$(BUILD)/plugins/$(1).so: $$(patsubst %.c,$(BUILD)/obj/%.o,$$(wildcard plugins/$(1)/*.c))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS_SO) -o $$@ $$^ $$(if $$($(1)_LIBRARIES),$$(call pkg_libs,$$($(1)_LIBRARIES))) -pthread
+endef
+$(foreach plugin,$(PLUGINS),$(eval $(call plugin_rules,$(plugin))))
+
+$(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libcore.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -Wno-missing-prototypes $(call pkg_cflags,$(LIBRARIES) cmocka) $(LDFLAGS_EXE) -MMD -MP -o $@ $< $(BUILD)/libcore.a \
+	    $(call pkg_libs,$(LIBRARIES) cmocka) -ldl -lm -pthread
+
+demo: deps ## build, make a demo site below demo/, run the Informationskampagne
+	@tests/install-packages $(PACKAGES_DEMO)
+	@$(MAKE) --no-print-directory -s binaries
+	@conf/demo/run-demo
+
+test: deps ## build and run all tests
+	@tests/install-packages $(PACKAGES_TEST)
+	@$(MAKE) --no-print-directory -s binaries
+	@$(MAKE) --no-print-directory unit system
+
+test-asan: ## all tests with address, undefined-behaviour and leak sanitizers
+	@$(MAKE) --no-print-directory SANITIZE=1 test
+
+.PHONY: unit-binaries
+unit-binaries: $(UNIT_TESTS)
+
+export LSAN_OPTIONS := suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
+export ASAN_OPTIONS := detect_odr_violation=0:abort_on_error=0
+export UBSAN_OPTIONS := print_stacktrace=1
+
+unit: ## the C tests alone
+	@$(MAKE) --no-print-directory -s unit-binaries
+	@CAMPAIGND_BUILD=$(BUILD) tests/run-unit $(UNIT_TESTS)
+
+PYTEST_ARGUMENTS ?=
+system: ## the black-box tests alone; PYTEST_ARGUMENTS="-k name" for some of them
+	@CAMPAIGND_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 -m pytest -q -n $${TEST_JOBS:-4} -p no:cacheprovider tests/system plugins $(PYTEST_ARGUMENTS)
+
+check: deps ## both compilers, format, static analysis, layers, unit file
+	@tests/install-packages $(PACKAGES_CHECK)
+	@tests/check
+
+format: ## let clang-format decide
+	@clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
+
+model: ## check the run protocol's model with spin
+	@tests/install-packages $(PACKAGES_MODEL)
+	@tests/model/run
+
+bench: deps ## the figures beside the peers', into build/bench.json
+	@tests/install-packages $(PACKAGES_BENCH)
+	@$(MAKE) --no-print-directory -s binaries
+	@CAMPAIGND_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/bench.py
+
+clean: ## remove build/ and demo/
+	rm -rf build demo
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,1 @@
+email_LIBRARIES := libcurl gmime-3.0
