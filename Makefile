@@ -55,6 +55,7 @@ CTL_OBJECTS  := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/ctl/*.c))
 LETTER_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/report/letter/*.c))
 PLUGINS      := $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/*/plugin.mk))))
 -include $(wildcard plugins/*/plugin.mk)
+TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/plugins/%.so,$(wildcard tests/plugins/*.c))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
 .PHONY: help deps all demo test test-asan unit system check format bench model install clean
@@ -72,6 +73,9 @@ all: deps ## build everything into build/
 
 .PHONY: binaries
 binaries: $(BUILD)/campaignd $(BUILD)/campaignctl $(BUILD)/letter.so $(PLUGINS:%=$(BUILD)/plugins/%.so)
+
+.PHONY: test-plugins
+test-plugins: $(TEST_PLUGINS)
 
 $(BUILD)/obj/core/report/letter/%.o: core/report/letter/%.c
 	@mkdir -p $(@D)
@@ -110,6 +114,12 @@ $(BUILD)/plugins/$(1).so: $$(patsubst %.c,$(BUILD)/obj/%.o,$$(wildcard plugins/$
 endef
 $(foreach plugin,$(PLUGINS),$(eval $(call plugin_rules,$(plugin))))
 
+# Plugins that only tests and benchmarks load.
+$(BUILD)/tests/plugins/%.so: tests/plugins/%.c core/include/campaignd/action.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENED) -fPIC -fvisibility=hidden -pthread -D_GNU_SOURCE -Icore/include $(CFLAGS) \
+	    $(LDFLAGS_SO) -o $@ $<
+
 $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libcore.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -Wno-missing-prototypes $(call pkg_cflags,$(LIBRARIES) cmocka) $(LDFLAGS_EXE) -MMD -MP -o $@ $< $(BUILD)/libcore.a \
@@ -122,7 +132,7 @@ demo: deps ## build, make a demo site below demo/, run the Informationskampagne
 
 test: deps ## build and run all tests
 	@tests/install-packages $(PACKAGES_TEST)
-	@$(MAKE) --no-print-directory -s binaries
+	@$(MAKE) --no-print-directory -s binaries test-plugins
 	@$(MAKE) --no-print-directory unit system
 
 test-asan: ## all tests with address, undefined-behaviour and leak sanitizers
@@ -156,7 +166,7 @@ model: ## check the run protocol's model with spin
 
 bench: deps ## the figures beside the peers', into build/bench.json
 	@tests/install-packages $(PACKAGES_BENCH)
-	@$(MAKE) --no-print-directory -s binaries
+	@$(MAKE) --no-print-directory -s binaries test-plugins
 	@CAMPAIGND_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/bench.py
 
 clean: ## remove build/ and demo/
