@@ -1,0 +1,134 @@
+/*
+ * The definitions: queries, reports, patterns, campaigns, steps and start requests in
+ * definitions.db. It is the public contract (docs/schema.md): a site writes into it with its own
+ * programs, at any time, so whatever is read from here was checked as hostile input before anybody
+ * else sees it. Triggers and views are not run, the schema is compared with the one we made, and
+ * each value's type, length and form is looked at.
+ *
+ * `struct definitions` is one connection. All calls are synchronous and may touch the disk: use it
+ * from one thread at a time, never from the loop. No call waits longer than two seconds for another
+ * program's lock; it then fails with ERROR_BUSY and can be repeated as it is. Reading works while
+ * another program writes.
+ *
+ * Documents (jansson) of the three kinds; what get returns may be changed and given to put:
+ *   query     {"id", "version", "name", "source", "description", "groups": [{"name", "sql", "key",
+ *              "fields": [{"name", "label_de", "label_en", "role", "format"}],
+ *              "details": [{"name", "sql", "key"}]}]}
+ *   report    {"id", "version", "name", "kind", "title", "description", "query",
+ *              "categories": ["NAME"], "variants": {"de": {"subject", "html", "text"}},
+ *              "files": [{"name", "mime_type", "content_base64"}]}
+ *   campaign  {"id", "version", "name", "description", "purpose", "language", "query",
+ *              "distributor", "individual_sql", "group", "filter", "created_at",
+ *              "steps": [{"number", "name", "action", "after", "after_outcome", "when",
+ *              "parameters": {}}], "schedules": [{"enabled", "starts_at", "time_zone", "rule",
+ *              "catch_up"}]}
+ * Queries, reports and categories are named by their names. "version" is a hash of the whole
+ * document, so that it notices edits by other programs, too.
+ */
+#ifndef CAMPAIGND_STORE_DEFINITIONS_H
+#define CAMPAIGND_STORE_DEFINITIONS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define DEFINITIONS_UUID_SIZE 65 /* with the zero byte; a site's own may be longer than a UUID */
+#define DEFINITIONS_WHO_SIZE 801
+
+struct definitions;
+
+/*
+ * Open the database at `path`; make it (mode 0660, and its folder, 2770, if that is not there) and
+ * bring it to the present schema. NULL: ERROR_INPUT if it is from a newer campaignd or not ours,
+ * ERROR_BUSY if another program's lock is in the way of a migration, ERROR_SYSTEM else.
+ */
+struct definitions *definitions_open(const char *path, struct error *error);
+void definitions_close(struct definitions *definitions); /* NULL is fine */
+#define DEFINITIONS_CLEAN __attribute__((cleanup(definitions_close_pointer)))
+void definitions_close_pointer(struct definitions **definitions);
+
+/* 1 if another connection has committed something since the last call (and at the first call), 0 if
+ * not, -1 if that cannot be told just now. Cheap: meant to be asked twice a second. */
+int definitions_changed(struct definitions *definitions);
+
+/*
+ * Look at everything, and bring the table `problem` to what was found; it is written only if that
+ * differs. Returns the number of problems with severity `error`, or -1.
+ */
+int definitions_check(struct definitions *definitions, struct error *error);
+
+/* The rows of `problem`: [{"table", "row", "severity", "message_en", "message_de", "found_at"}]. */
+json_t *definitions_problems(struct definitions *definitions, struct error *error);
+
+/*
+ * Documents. `kind` is "query", "report" or "campaign"; `name_or_id` is a name or else an id in
+ * decimal digits. Results are new references, NULL on error. Errors of put name the place in the
+ * document ("steps[1].after: …"). Rows that do not pass the checks are left out of the list, and
+ * are an ERROR_INPUT of get.
+ *
+ * list: [{…}] in the order of the names, without what is nested and without long texts.
+ * put: replace the whole document, or make a new one if `name_or_id` is NULL; what is not given
+ *   gets its default; unknown keys are errors. If it has a "version" that is not the present one:
+ *   ERROR_CONFLICT. Returns the document as it is now. A new campaign without a name is called
+ *   „Kampagne 2026-11-24 Nr. 3".
+ * delete: ERROR_CONFLICT if another definition still uses it.
+ */
+json_t *definitions_list(struct definitions *definitions, const char *kind, struct error *error);
+json_t *definitions_get(struct definitions *definitions, const char *kind, const char *name_or_id,
+                        struct error *error);
+json_t *definitions_put(struct definitions *definitions, const char *kind, const char *name_or_id,
+                        const json_t *document, struct error *error);
+int definitions_delete(struct definitions *definitions, const char *kind, const char *name_or_id,
+                       struct error *error);
+
+/* The id of a definition, or -1: ERROR_NOT_FOUND. */
+int64_t definitions_find(struct definitions *definitions, const char *kind, const char *name_or_id,
+                         struct error *error);
+
+/*
+ * Everything that a run of this campaign needs, as one document that no later edit changes:
+ *   {"campaign": {"id", "name", "description", "purpose", "language", "filter"},
+ *    "query": {"id", "name", "source"},
+ *    "group": {"name", "sql", "key", "fields": [{"name", "label_de", "label_en", "role",
+ *              "format"}]},
+ *    "steps": [{"number": 1, "name", "action", "after": null or a number, "after_outcome", "when",
+ *               "parameters": {}}],
+ *    "reports": {"NAME": {"kind", "title", "variants": {"de": {"subject", "html", "text"}},
+ *                "files": [{"name", "mime_type", "content_base64"}]}},
+ *    "patterns": {"NAME": {"kind", "template"}}}
+ * Steps are numbered from 1 in their order. Reports are those that a step's parameter names (a
+ * string that is a report's name). A parameter called "report" or "…_report" must name one. Values
+ * that may be absent are null; fields without a row in `field` are not listed. What dangles is an
+ * ERROR_INPUT that names the thing and the mend.
+ */
+json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, struct error *error);
+
+/* ---- start requests */
+
+struct definitions_start {
+    int64_t id; /* of the row, for the answer */
+    int64_t campaign;
+    char uuid[DEFINITIONS_UUID_SIZE];
+    char requested_by[DEFINITIONS_WHO_SIZE];
+};
+
+/* The oldest request that is pending: 1, or 0 if there is none, or -1. A request that can never be
+ * started (no such campaign, rubbish) is refused here with a message in its row. It stays pending,
+ * and is returned again, until it is answered. */
+int definitions_next_start(struct definitions *definitions, struct definitions_start *out,
+                           struct error *error);
+
+/* Answer a request: `state` is "accepted" (with the run's number) or "refused" (run 0, with a
+ * message). Repeating an answer is fine; a different one is ERROR_CONFLICT; a row that is gone
+ * ERROR_NOT_FOUND. */
+int definitions_answer_start(struct definitions *definitions, int64_t id, const char *state,
+                             int64_t run, const char *message, struct error *error);
+
+/* Put a request of our own: `uuid` gets its identity. */
+int definitions_request_start(struct definitions *definitions, const char *campaign_name_or_id,
+                              const char *requested_by, char uuid[DEFINITIONS_UUID_SIZE],
+                              struct error *error);
+
+#endif
