@@ -48,6 +48,8 @@ struct tasklog_task {
     uint32_t run;
     uint16_t step;
     uint16_t attempt;
+    uint32_t
+        begun_in; /* set by tasklog_begin: the segment that holds it; 0: no begin was written */
 };
 
 /* ---- writing: the worker. All functions are safe from any thread.
@@ -66,15 +68,15 @@ void tasklog_close(
  * not happen; code ERROR_BUSY when only the core's grant of a new segment is missing (try again
  * when it came).
  */
-int tasklog_begin(struct tasklog *log, const struct tasklog_task *task, struct error *error);
+int tasklog_begin(struct tasklog *log, struct tasklog_task *task, struct error *error);
 
 /*
  * Write "end" with an encoded outcome and give it the next sequence number (also on failure, as the
  * outcome still goes to the core: without the record only a crash before its commit leaves it in
- * doubt). `begun`: this task's begin was written.
+ * doubt).
  */
-int tasklog_end(struct tasklog *log, const struct tasklog_task *task, bool begun,
-                const void *outcome, size_t size, uint64_t *sequence, struct error *error);
+int tasklog_end(struct tasklog *log, const struct tasklog_task *task, const void *outcome,
+                size_t size, uint64_t *sequence, struct error *error);
 
 /* All that was written before this call is on the disk when it returns 0. Concurrent calls share
  * syncs. */
