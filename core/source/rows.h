@@ -1,0 +1,97 @@
+/*
+ * A run's rows file: the frozen definition, the recipients with their columns, and the reports'
+ * files. The reader child writes it once and nobody ever edits it, so it is opened immutable: no
+ * locks, no shared memory, and any number of processes read it at once.
+ *
+ * `struct rows` is one connection; all its functions lock it, so that any thread may call them, but
+ * a cursor belongs to one thread from rows_seek() to the end of its use (rows_lock() around it
+ * where several share one connection).
+ *
+ * Tables (rows_create makes them; format 1):
+ *   meta(key, value)       format = 1, run, uuid, recipients, created_us, definition (JSON)
+ *   field(position, name, role, format, label_de, label_en)    what the columns c0 … cN of
+ * recipient mean; position 0 … N recipient(ordinal, key, c0 … cN) ordinals ascend, from 1, no gaps
+ *   file(report, name, mime_type, content)
+ *   left_out(key, reason, detail)                              who is no recipient, and why
+ *   skipped(step, ordinal, reason)                             a step's condition left these out
+ */
+#ifndef CAMPAIGND_SOURCE_ROWS_H
+#define CAMPAIGND_SOURCE_ROWS_H
+
+#include <jansson.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define ROWS_FORMAT 1
+#define ROWS_COLUMNS_MAX 500
+
+/* ---- writing: the reader child */
+
+/* Make the tables of format 1 in an empty database, recipient with `columns` columns, and put
+ * meta's `format`. 0 or -1. */
+int rows_create(sqlite3 *database, unsigned columns, struct error *error);
+
+/* ---- reading */
+
+struct rows;
+
+struct rows_field {
+    const char *name;
+    const char *role;   /* "": none */
+    const char *format; /* "": none */
+    const char *label_de, *label_en;
+};
+
+/* NULL with the reason: no such file, not of this format, damaged. */
+struct rows *rows_open(const char *path, struct error *error);
+void rows_close(struct rows *rows); /* NULL is fine */
+void rows_close_pointer(struct rows **rows);
+#define ROWS_CLEAN __attribute__((cleanup(rows_close_pointer)))
+
+/* All as long as `rows`. */
+const json_t *rows_definition(const struct rows *rows);
+const char *rows_uuid(const struct rows *rows);
+int64_t rows_run(const struct rows *rows);
+int64_t rows_recipients(const struct rows *rows);
+int64_t rows_created_us(const struct rows *rows);
+unsigned rows_field_count(const struct rows *rows);
+const struct rows_field *rows_field(const struct rows *rows, unsigned position);
+
+/* The position of a column by its name or by its role; -1: there is none. */
+int rows_field_by_name(const struct rows *rows, const char *name);
+int rows_field_by_role(const struct rows *rows, const char *role);
+
+/* A cell or a key as the source typed it; the types are SQLite's (SQLITE_NULL …), and `text` is set
+ * for each (an integer's digits; "" for NULL; a BLOB's bytes), followed by a zero byte. */
+struct rows_value {
+    int type;
+    int64_t integer;
+    double real;
+    const char *text;
+    size_t length;
+};
+
+/* The cursor over recipients `first` … `last`, in their order. The statement is prepared once.
+ * rows_next: 1 a row, 0 no more, -1. Values last until the next rows_next or rows_seek. */
+void rows_lock(struct rows *rows);
+void rows_unlock(struct rows *rows);
+int rows_seek(struct rows *rows, int64_t first, int64_t last, struct error *error);
+int rows_next(struct rows *rows, struct error *error);
+int64_t rows_ordinal(const struct rows *rows);
+void rows_key(const struct rows *rows, struct rows_value *out);
+void rows_value(const struct rows *rows, unsigned position, struct rows_value *out);
+
+/* The ordinal of a recipient by the key's text: 1 with *ordinal, 0 if there is none, -1. Walks the
+ * table: for people, not for loops. */
+int rows_find_key(struct rows *rows, const char *key, int64_t *ordinal, struct error *error);
+
+/* A report's file: copies for the caller to free(). 1, 0 if there is none, -1. `mime_type` may be
+ * NULL. */
+int rows_file(struct rows *rows, const char *report, const char *name, char **content, size_t *size,
+              char **mime_type, struct error *error);
+
+#endif
