@@ -31,9 +31,10 @@
 /* ---- what is wrong */
 
 struct conf_problem {
-    char *file;    /* as it was named */
-    int line;      /* from 1; 0: the file as a whole */
-    char *message; /* what is wrong and what would be right; never a setting's value */
+    char *file; /* as it was named */
+    int line;   /* from 1; 0: the file as a whole */
+    char
+        *message; /* what is wrong and what would be right; never the value of a plugin's setting */
 };
 
 /* Begin with `struct conf_problems problems = {0}`. In the order of files and lines. */
