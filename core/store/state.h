@@ -30,7 +30,7 @@ struct state {
 /* The index row of a run. Texts are cut to fit. */
 struct run_row {
     int64_t number;
-    char uuid[37]; /* of the start request, and the run's name for ever */
+    char uuid[65]; /* of the start request, and the run's name for ever */
     int64_t campaign_id;
     char campaign[256];
     char requested_by[64];
