@@ -204,7 +204,7 @@ static void what_cannot_be_read_is_explained(void **state)
         assert_null(apply(wrong[i].chain, "de", "1"));
         assert_string_equal(error.message, wrong[i].message);
     }
-    char endless[100] = "upper";
+    char endless[200] = "upper";
     for (int i = 0; i < 17; i++)
         strcat(endless, "|upper");
     assert_null(apply(endless, "de", "x"));

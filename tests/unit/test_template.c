@@ -4,6 +4,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -324,6 +325,46 @@ static void values_are_escaped_for_their_target(void **state)
     expect("{{x}}", "{\"x\": \"AZaz09-._~ §–\"}", NULL, TEMPLATE_AS_URL, 0,
            "AZaz09-._~%20%C2%A7%E2%80%93");
     expect("{{x}}", "{\"x\": \"§ 5 – „a“\"}", NULL, TEMPLATE_AS_HEADER, 0, "§ 5 – „a“");
+}
+
+static int lookup_text(void *context, const char *name, size_t length, struct template_value *out)
+{
+    (void)name;
+    (void)length;
+    const char *text = context;
+    *out = (struct template_value){.kind = TEMPLATE_TEXT, .text = text, .length = strlen(text)};
+    return 0;
+}
+
+static void every_ascii_character_is_escaped_as_told(void **state)
+{
+    (void)state;
+    TEMPLATE_CLEAN struct template *template = compile("{{x}}", NULL);
+    for (int c = 1; c < 128; c++) {
+        char text[2] = {(char)c, '\0'}, percent[4];
+        snprintf(percent, sizeof percent, "%%%02X", (unsigned char)c);
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        bool control = c < ' ' || c == 127;
+        const char *kept = control && c != '\n' && c != '\t' ? "" : text;
+        const char *const expected[] = {
+            [TEMPLATE_AS_TEXT] = kept,
+            [TEMPLATE_AS_HTML] = c == '&'    ? "&amp;"
+                                 : c == '<'  ? "&lt;"
+                                 : c == '>'  ? "&gt;"
+                                 : c == '"'  ? "&quot;"
+                                 : c == '\'' ? "&#39;"
+                                             : kept,
+            [TEMPLATE_AS_URL] = letter || strchr("-._~", c) ? text : percent,
+            [TEMPLATE_AS_HEADER] = control ? " " : text,
+        };
+        for (int target = TEMPLATE_AS_TEXT; target <= TEMPLATE_AS_HEADER; target++) {
+            struct template_options options = {.target = target};
+            struct template_data data = {lookup_text, text};
+            BUFFER_CLEAN struct buffer out = {0};
+            assert_int_equal(template_render(template, &data, &options, &out, &error), 0);
+            assert_string_equal(buffer_string(&out), expected[target]);
+        }
+    }
 }
 
 static void raw_values_stay_harmless_in_headers_and_urls(void **state)
@@ -751,6 +792,7 @@ int main(void)
         cmocka_unit_test(marks_can_be_changed),
         cmocka_unit_test(partials_are_put_in_with_their_tags_indentation),
         cmocka_unit_test(values_are_escaped_for_their_target),
+        cmocka_unit_test(every_ascii_character_is_escaped_as_told),
         cmocka_unit_test(raw_values_stay_harmless_in_headers_and_urls),
         cmocka_unit_test(formats_come_after_a_pipe),
         cmocka_unit_test(missing_names_are_errors_unless_empty_is_wanted),
