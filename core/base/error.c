@@ -6,7 +6,8 @@
 
 #include "base/text.h"
 
-static void fill(struct error *error, enum error_code code, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void fill(struct error *error, enum error_code code,
+                                                       const char *format, va_list arguments)
 {
     error->code = code;
     int length = vsnprintf(error->message, sizeof error->message, format, arguments);
