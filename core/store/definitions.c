@@ -1,0 +1,569 @@
+#include "store/definitions.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "store/definitions_internal.h"
+
+#define BUSY_TIMEOUT_MS 2000
+#define CALL_TIMEOUT_US (20 * INT64_C(1000000))
+#define ROWS_MOST 100000
+#define VERSION_BYTES 12
+
+/* ---- statements and transactions */
+
+void statement_finish(sqlite3_stmt **statement)
+{
+    sqlite3_finalize(*statement);
+    *statement = NULL;
+}
+
+void json_release(json_t **json)
+{
+    json_decref(*json);
+    *json = NULL;
+}
+
+int prepare(struct definitions *d, const char *sql, sqlite3_stmt **statement, struct trouble *why)
+{
+    if (sqlite3_prepare_v2(d->db, sql, -1, statement, NULL) == SQLITE_OK)
+        return 0;
+    return trouble_sql(why, d, NULL);
+}
+
+const char *column_string(sqlite3_stmt *row, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    return text ? text : "";
+}
+
+void transaction_end(struct transaction *transaction)
+{
+    if (transaction->d)
+        sqlite3_exec(transaction->d->db, "ROLLBACK", NULL, NULL, NULL);
+    transaction->d = NULL;
+}
+
+int transaction_begin(struct transaction *transaction, struct definitions *d, bool to_write,
+                      struct trouble *why)
+{
+    d->deadline_us = clock_monotonic_us() + CALL_TIMEOUT_US;
+    if (sqlite3_exec(d->db, to_write ? "BEGIN IMMEDIATE" : "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return trouble_sql(why, d, NULL);
+    transaction->d = d;
+    return 0;
+}
+
+int transaction_commit(struct transaction *transaction, struct trouble *why)
+{
+    struct definitions *d = transaction->d;
+    if (sqlite3_exec(d->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        return trouble_sql(why, d, NULL);
+    transaction->d = NULL;
+    return 0;
+}
+
+static int read_pragma(struct definitions *d, const char *sql, int64_t *value, struct trouble *why)
+{
+    STATEMENT_CLEAN sqlite3_stmt *row = NULL;
+    if (prepare(d, sql, &row, why) < 0)
+        return -1;
+    if (sqlite3_step(row) != SQLITE_ROW)
+        return trouble_sql(why, d, NULL);
+    *value = sqlite3_column_int64(row, 0);
+    return 0;
+}
+
+/* Compare the schema if it may have changed since the last time. */
+static int look_at_schema(struct definitions *d, struct trouble *why)
+{
+    int64_t version;
+    if (read_pragma(d, "PRAGMA schema_version", &version, why) < 0)
+        return -1;
+    if (version == d->schema_version)
+        return 0;
+    FINDINGS_CLEAN struct findings findings = {0};
+    if (schema_compare(d, &findings, &d->altered, why) < 0)
+        return -1;
+    for (size_t i = 0; d->altered && i < findings.count; i++)
+        if (findings.items[i].error)
+            error_set(&d->alteration, ERROR_INPUT, "%s: %s", d->path, findings.items[i].english);
+    d->schema_version = version;
+    return 0;
+}
+
+int definitions_enter(struct transaction *transaction, struct definitions *d, bool to_write,
+                      struct trouble *why)
+{
+    if (transaction_begin(transaction, d, to_write, why) < 0 || look_at_schema(d, why) < 0)
+        return -1;
+    if (!d->altered)
+        return 0;
+    *why = (struct trouble){.error = d->alteration, .message = MESSAGE_ALTERED};
+    return -1;
+}
+
+/* ---- open and close */
+
+/* SQLite is told not to follow links, so the folder's own are resolved before. */
+static int real_path(const char *path, char target[PATH_MAX], struct error *error)
+{
+    FREE_CLEAN char *for_folder = memory_text(path);
+    FREE_CLEAN char *for_file = memory_text(path);
+    const char *folder = dirname(for_folder);
+    struct stat status;
+    if (stat(folder, &status) < 0) {
+        if (file_make_folders(folder, 0770, error) < 0)
+            return -1;
+        if (chmod(folder, 02770) < 0)
+            return error_errno(error, errno, "folder %s", folder);
+    }
+    char real[PATH_MAX];
+    if (!realpath(folder, real))
+        return error_errno(error, errno, "folder %s", folder);
+    if (snprintf(target, PATH_MAX, "%s/%s", real, basename(for_file)) >= PATH_MAX)
+        return error_set(error, ERROR_INPUT, "%s: the path is too long", path);
+    return 0;
+}
+
+/* SQLite gives -wal and -shm the mode of the file beside them. */
+static int make_file(const char *path, struct error *error)
+{
+    FD_CLEAN int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
+    if (fd < 0)
+        return errno == EEXIST ? 0 : error_errno(error, errno, "cannot make %s", path);
+    return fchmod(fd, 0660) < 0 ? error_errno(error, errno, "mode of %s", path) : 0;
+}
+
+static int is_too_slow(void *context)
+{
+    const struct definitions *d = context;
+    return clock_monotonic_us() > d->deadline_us;
+}
+
+static void limit(sqlite3 *db)
+{
+    static const struct {
+        int what, most;
+    } limits[] = {
+        {SQLITE_LIMIT_LENGTH, 16000000},   {SQLITE_LIMIT_SQL_LENGTH, 100000},
+        {SQLITE_LIMIT_COLUMN, 100},        {SQLITE_LIMIT_EXPR_DEPTH, 100},
+        {SQLITE_LIMIT_COMPOUND_SELECT, 4}, {SQLITE_LIMIT_VDBE_OP, 25000},
+        {SQLITE_LIMIT_FUNCTION_ARG, 8},    {SQLITE_LIMIT_ATTACHED, 0},
+        {SQLITE_LIMIT_TRIGGER_DEPTH, 5},   {SQLITE_LIMIT_VARIABLE_NUMBER, 50},
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        sqlite3_limit(db, limits[i].what, limits[i].most);
+}
+
+/* SQLite's own json_valid (here 3.40) counts as unsafe in a schema that is not trusted. */
+static void is_valid_json(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    const char *text = (const char *)sqlite3_value_text(values[0]);
+    if (!text)
+        return;
+    JSON_CLEAN json_t *json =
+        json_loadb(text, (size_t)sqlite3_value_bytes(values[0]), JSON_DECODE_ANY, NULL);
+    sqlite3_result_int(context, json != NULL);
+}
+
+static int harden(struct definitions *d, struct trouble *why)
+{
+    static const struct {
+        int what, value;
+    } settings[] = {
+        {SQLITE_DBCONFIG_DEFENSIVE, 1},       {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+        {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},  {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
+        {SQLITE_DBCONFIG_ENABLE_FKEY, 1},     {SQLITE_DBCONFIG_DQS_DML, 0},
+        {SQLITE_DBCONFIG_DQS_DDL, 0},         {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
+        {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        sqlite3_db_config(d->db, settings[i].what, settings[i].value, NULL);
+    limit(d->db);
+    sqlite3_busy_timeout(d->db, BUSY_TIMEOUT_MS);
+    sqlite3_progress_handler(d->db, 10000, is_too_slow, d);
+    d->deadline_us = clock_monotonic_us() + CALL_TIMEOUT_US;
+    sqlite3_create_function_v2(d->db, "json_valid", 1,
+                               SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL,
+                               is_valid_json, NULL, NULL, NULL);
+    return sqlite3_exec(d->db,
+                        "PRAGMA cell_size_check = ON;\n"
+                        "PRAGMA mmap_size = 0;\n"
+                        "PRAGMA synchronous = FULL;\n",
+                        NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : trouble_sql(why, d, NULL);
+}
+
+/* With the write-ahead log readers and a writer do not wait for each other. Where another program
+ * is in the way, it stays as it is until the next start. */
+static int use_wal(struct definitions *d, struct trouble *why)
+{
+    int result = sqlite3_exec(d->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+    return result == SQLITE_OK || result == SQLITE_BUSY ? 0 : trouble_sql(why, d, NULL);
+}
+
+static int open_database(struct definitions *d, struct error *error)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_FULLMUTEX;
+    if (sqlite3_open_v2(d->path, &d->db, flags, NULL) != SQLITE_OK)
+        return error_set(error, ERROR_SYSTEM, "cannot open %s: %s", d->path,
+                         d->db ? sqlite3_errmsg(d->db) : "out of memory");
+    struct trouble why = {0};
+    if (harden(d, &why) < 0 || use_wal(d, &why) < 0 || schema_migrate(d, &why) < 0)
+        return trouble_tell(&why, error);
+    return 0;
+}
+
+struct definitions *definitions_open(const char *path, struct error *error)
+{
+    char real[PATH_MAX];
+    if (real_path(path, real, error) < 0 || make_file(real, error) < 0)
+        return NULL;
+    struct definitions *d = memory_new(sizeof *d);
+    d->path = memory_text(real);
+    d->data_version = -1;
+    d->schema_version = -1;
+    d->expected = schema_expected(error);
+    if (d->expected && open_database(d, error) == 0)
+        return d;
+    definitions_close(d);
+    return NULL;
+}
+
+void definitions_close(struct definitions *definitions)
+{
+    if (!definitions)
+        return;
+    sqlite3_close(definitions->db);
+    schema_free(definitions->expected);
+    free(definitions->path);
+    free(definitions);
+}
+
+void definitions_close_pointer(struct definitions **definitions)
+{
+    definitions_close(*definitions);
+}
+
+int definitions_changed(struct definitions *definitions)
+{
+    struct definitions *d = definitions;
+    struct trouble why = {0};
+    int64_t version;
+    d->deadline_us = clock_monotonic_us() + CALL_TIMEOUT_US;
+    if (read_pragma(d, "PRAGMA data_version", &version, &why) < 0)
+        return -1;
+    bool changed = version != d->data_version;
+    d->data_version = version;
+    return changed;
+}
+
+/* ---- documents */
+
+static const struct table *kind_table(const char *kind, struct error *error)
+{
+    const struct table *table = table_of_kind(kind);
+    if (!table)
+        error_set(error, ERROR_INPUT, "there is no kind of definition »%.100s«", kind);
+    return table;
+}
+
+static int64_t find(struct definitions *d, const struct table *table, const char *name_or_id,
+                    struct error *error)
+{
+    struct trouble why = {0};
+    int64_t id = table_find(d, table, name_or_id, &why);
+    if (id < 0)
+        return trouble_tell(&why, error);
+    if (id == 0)
+        return error_set(error, ERROR_NOT_FOUND, "there is no %s »%.200s«", table_name(table),
+                         name_or_id);
+    return id;
+}
+
+static void add_identity(json_t *document, int64_t id)
+{
+    JSON_CLEAN json_t *columns = json_copy(document);
+    json_object_clear(document);
+    json_object_set_new(document, "id", json_integer(id));
+    json_object_set_new(document, "version", json_string(""));
+    json_object_update(document, columns);
+}
+
+/* A hash of the whole: it changes with every edit, whoever made it. */
+static void add_version(json_t *document)
+{
+    FREE_CLEAN char *text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
+    unsigned char hash[crypto_generichash_BYTES];
+    char version[2 * VERSION_BYTES + 1];
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)(text ? text : ""),
+                       text ? strlen(text) : 0, NULL, 0);
+    text_hex(version, hash, VERSION_BYTES);
+    json_object_set_new(document, "version", json_string(version));
+}
+
+static json_t *get(struct definitions *d, const struct table *table, int64_t id,
+                   struct error *error)
+{
+    struct trouble why = {0};
+    json_t *document = table_load(d, table, id, DEPTH_WHOLE, &why);
+    if (!document) {
+        trouble_tell(&why, error);
+        return NULL;
+    }
+    add_identity(document, id);
+    add_version(document);
+    return document;
+}
+
+static int by_name(const void *left, const void *right)
+{
+    const char *a = json_string_value(json_object_get(*(json_t *const *)left, "name"));
+    const char *b = json_string_value(json_object_get(*(json_t *const *)right, "name"));
+    int order = strcasecmp(a, b);
+    return order ? order : strcmp(a, b);
+}
+
+static json_t *list(struct definitions *d, const struct table *table, struct trouble *why)
+{
+    size_t count, good = 0;
+    FREE_CLEAN int64_t *ids = table_ids(d, table, ROWS_MOST, &count, why);
+    if (!ids)
+        return NULL;
+    FREE_CLEAN json_t **rows = memory_array(count + 1, sizeof *rows);
+    for (size_t i = 0; i < count; i++) {
+        json_t *row = table_load(d, table, ids[i], DEPTH_LIST, why);
+        if (!row)
+            continue;
+        json_t *named = json_pack("{s:I}", "id", (json_int_t)ids[i]);
+        json_object_update(named, row);
+        json_decref(row);
+        rows[good++] = named;
+    }
+    qsort(rows, good, sizeof *rows, by_name);
+    json_t *result = json_array();
+    for (size_t i = 0; i < good; i++)
+        json_array_append_new(result, rows[i]);
+    return result;
+}
+
+json_t *definitions_list(struct definitions *definitions, const char *kind, struct error *error)
+{
+    const struct table *table = kind_table(kind, error);
+    struct trouble why = {0};
+    TRANSACTION_CLEAN struct transaction transaction = {0};
+    if (!table)
+        return NULL;
+    json_t *result = NULL;
+    if (definitions_enter(&transaction, definitions, false, &why) == 0)
+        result = list(definitions, table, &why);
+    if (!result)
+        trouble_tell(&why, error);
+    return result;
+}
+
+json_t *definitions_get(struct definitions *definitions, const char *kind, const char *name_or_id,
+                        struct error *error)
+{
+    const struct table *table = kind_table(kind, error);
+    struct trouble why = {0};
+    TRANSACTION_CLEAN struct transaction transaction = {0};
+    if (!table)
+        return NULL;
+    if (definitions_enter(&transaction, definitions, false, &why) < 0) {
+        trouble_tell(&why, error);
+        return NULL;
+    }
+    int64_t id = find(definitions, table, name_or_id, error);
+    return id < 0 ? NULL : get(definitions, table, id, error);
+}
+
+int64_t definitions_find(struct definitions *definitions, const char *kind, const char *name_or_id,
+                         struct error *error)
+{
+    const struct table *table = kind_table(kind, error);
+    struct trouble why = {0};
+    TRANSACTION_CLEAN struct transaction transaction = {0};
+    if (!table)
+        return -1;
+    if (definitions_enter(&transaction, definitions, false, &why) < 0)
+        return trouble_tell(&why, error);
+    return find(definitions, table, name_or_id, error);
+}
+
+/* „Kampagne 2026-11-24 Nr. 3": the first number of the day that is free, after all that are there.
+ */
+static char *new_campaign_name(struct definitions *d, struct trouble *why)
+{
+    time_t now = (time_t)(clock_now_us() / 1000000);
+    struct tm day;
+    localtime_r(&now, &day);
+    FREE_CLEAN char *prefix = memory_format("Kampagne %04d-%02d-%02d Nr. ", day.tm_year + 1900,
+                                            day.tm_mon + 1, day.tm_mday);
+    for (int number = 1; number <= ROWS_MOST; number++) {
+        char *name = memory_format("%s%d", prefix, number);
+        int64_t id = table_find_name(d, "campaign", name, why);
+        if (id == 0)
+            return name;
+        free(name);
+        if (id < 0)
+            return NULL;
+    }
+    trouble_set(why, ERROR_CONFLICT, MESSAGE_TOO_MANY, "campaign", 0, "campaign", "100000", NULL);
+    return NULL;
+}
+
+/* The name that a document without one gets. NULL: none. */
+static int add_name(struct definitions *d, const struct table *table, const char *name_or_id,
+                    int64_t id, json_t *document, struct error *error)
+{
+    if (!json_is_object(document) || json_object_get(document, "name"))
+        return 0;
+    struct trouble why = {0};
+    if (!id && text_equal(table_name(table), "campaign")) {
+        FREE_CLEAN char *name = new_campaign_name(d, &why);
+        if (!name)
+            return trouble_tell(&why, error);
+        json_object_set_new(document, "name", json_string(name));
+    } else if (id) {
+        JSON_CLEAN json_t *now = table_load(d, table, id, DEPTH_LIST, &why);
+        if (!now)
+            return error_set(error, ERROR_INPUT,
+                             "name: must be given (%s »%.100s« has none that "
+                             "can be read)",
+                             table_name(table), name_or_id);
+        json_object_set(document, "name", json_object_get(now, "name"));
+    }
+    return 0;
+}
+
+static int check_version(struct definitions *d, const struct table *table, const char *name_or_id,
+                         int64_t id, const json_t *document, struct error *error)
+{
+    const json_t *version = json_object_get(document, "version");
+    if (!version || json_is_null(version))
+        return 0;
+    if (!json_is_string(version))
+        return error_set(error, ERROR_INPUT, "version: a text is expected, as get returns it");
+    JSON_CLEAN json_t *now = get(d, table, id, error);
+    if (!now)
+        return -1;
+    if (json_equal(version, json_object_get(now, "version")))
+        return 0;
+    return error_set(error, ERROR_CONFLICT,
+                     "%s »%.200s« was changed by somebody else since you read it: read it again",
+                     table_name(table), name_or_id);
+}
+
+static int check_id(int64_t id, const json_t *document, struct error *error)
+{
+    const json_t *given = json_object_get(document, "id");
+    if (!given || !id || (json_is_integer(given) && json_integer_value(given) == id))
+        return 0;
+    return error_set(error, ERROR_INPUT, "id: it is %lld and cannot be changed", (long long)id);
+}
+
+/* Another definition of that name? */
+static int check_name(struct definitions *d, const struct table *table, int64_t id,
+                      const json_t *document, struct error *error)
+{
+    const char *name = json_string_value(json_object_get(document, "name"));
+    if (!name)
+        return 0;
+    struct trouble why = {0};
+    int64_t other = table_find_name(d, table_name(table), name, &why);
+    if (other < 0)
+        return trouble_tell(&why, error);
+    if (other == 0 || other == id)
+        return 0;
+    return error_set(error, ERROR_CONFLICT, "name: there is a %s »%.200s« already",
+                     table_name(table), name);
+}
+
+static int put(struct definitions *d, const struct table *table, const char *name_or_id,
+               json_t *document, int64_t *id, struct error *error)
+{
+    *id = name_or_id ? find(d, table, name_or_id, error) : 0;
+    if (*id < 0 || check_id(*id, document, error) < 0 ||
+        (*id && check_version(d, table, name_or_id, *id, document, error) < 0) ||
+        add_name(d, table, name_or_id, *id, document, error) < 0 ||
+        check_name(d, table, *id, document, error) < 0)
+        return -1;
+    return table_store(d, table, id, document, error);
+}
+
+json_t *definitions_put(struct definitions *definitions, const char *kind, const char *name_or_id,
+                        const json_t *document, struct error *error)
+{
+    const struct table *table = kind_table(kind, error);
+    JSON_CLEAN json_t *own = json_copy((json_t *)document);
+    struct trouble why = {0};
+    int64_t id;
+    TRANSACTION_CLEAN struct transaction transaction = {0};
+    if (!table)
+        return NULL;
+    if (definitions_enter(&transaction, definitions, true, &why) < 0) {
+        trouble_tell(&why, error);
+        return NULL;
+    }
+    if (put(definitions, table, name_or_id, own, &id, error) < 0)
+        return NULL;
+    JSON_CLEAN json_t *now = get(definitions, table, id, error);
+    if (!now)
+        return NULL;
+    if (transaction_commit(&transaction, &why) < 0) {
+        trouble_tell(&why, error);
+        return NULL;
+    }
+    return json_incref(now);
+}
+
+static int delete_row(struct definitions *d, const struct table *table, int64_t id,
+                      struct trouble *why)
+{
+    FREE_CLEAN char *sql = memory_format("DELETE FROM %s WHERE id = ?1", table_name(table));
+    STATEMENT_CLEAN sqlite3_stmt *row = NULL;
+    if (prepare(d, sql, &row, why) < 0)
+        return -1;
+    sqlite3_bind_int64(row, 1, id);
+    return sqlite3_step(row) == SQLITE_DONE ? 0 : trouble_sql(why, d, table_name(table));
+}
+
+int definitions_delete(struct definitions *definitions, const char *kind, const char *name_or_id,
+                       struct error *error)
+{
+    const struct table *table = kind_table(kind, error);
+    struct trouble why = {0};
+    TRANSACTION_CLEAN struct transaction transaction = {0};
+    if (!table)
+        return -1;
+    if (definitions_enter(&transaction, definitions, true, &why) < 0)
+        return trouble_tell(&why, error);
+    int64_t id = find(definitions, table, name_or_id, error);
+    if (id < 0)
+        return -1;
+    int result = delete_row(definitions, table, id, &why);
+    if (result < 0 && sqlite3_extended_errcode(definitions->db) == SQLITE_CONSTRAINT_FOREIGNKEY)
+        return error_set(error, ERROR_CONFLICT,
+                         "%s »%.200s« is used by a campaign or report: change that first", kind,
+                         name_or_id);
+    if (result < 0 || transaction_commit(&transaction, &why) < 0)
+        return trouble_tell(&why, error);
+    return 0;
+}

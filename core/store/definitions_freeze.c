@@ -1,0 +1,299 @@
+/* What a run needs of the definitions, in one document; and with it the question whether a campaign
+ * can be started at all. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "store/definitions_internal.h"
+
+#define FILES_MOST 64000000 /* bytes of base64 in one frozen definition */
+
+struct freezing {
+    struct definitions *d;
+    int64_t id;
+    enum depth depth;
+    const char *name; /* the campaign's */
+    const json_t *campaign;
+    size_t files; /* bytes so far */
+    struct trouble *why;
+};
+
+static int cannot(const struct freezing *f, enum message message, const char *first,
+                  const char *second, const char *third)
+{
+    return trouble_set(f->why, ERROR_INPUT, message, "campaign", f->id, first, second, third);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+/* A copy with these keys alone, NULL-ended. */
+static json_t *pick(const json_t *object, const char *const keys[])
+{
+    json_t *picked = json_object();
+    for (size_t i = 0; keys[i]; i++)
+        json_object_set(picked, keys[i], json_object_get(object, keys[i]));
+    return picked;
+}
+
+/* A definition by its name, with its id put in. NULL with trouble; *found says whether it is there.
+ */
+static json_t *load_named(const struct freezing *f, const char *kind, const char *name, bool *found)
+{
+    int64_t id = table_find_name(f->d, kind, name, f->why);
+    *found = id > 0;
+    json_t *document = id > 0 ? table_load(f->d, table_of_kind(kind), id, f->depth, f->why) : NULL;
+    if (document)
+        json_object_set_new(document, "id", json_integer(id));
+    return document;
+}
+
+/* ---- the data source */
+
+/* Does the report have a category that makes it a distributor: 1, 0, -1. */
+static int has_distributor_category(const struct freezing *f, const char *report)
+{
+    STATEMENT_CLEAN sqlite3_stmt *row = NULL;
+    if (prepare(f->d,
+                "SELECT 1\n"
+                "FROM report\n"
+                "JOIN report_category ON report_category.report = report.id\n"
+                "JOIN category ON category.id = report_category.category\n"
+                "WHERE report.name = ?1\n"
+                "    AND category.distributor = 1",
+                &row, f->why) < 0)
+        return -1;
+    sqlite3_bind_text(row, 1, report, -1, SQLITE_STATIC);
+    int result = sqlite3_step(row);
+    return result == SQLITE_ROW    ? 1
+           : result == SQLITE_DONE ? 0
+                                   : trouble_sql(f->why, f->d, "report_category");
+}
+
+static json_t *distributors_query(const struct freezing *f, const char *distributor)
+{
+    bool found;
+    int has = has_distributor_category(f, distributor);
+    if (has < 0)
+        return NULL;
+    JSON_CLEAN json_t *report = load_named(f, "report", distributor, &found);
+    if (!report)
+        return NULL;
+    const char *query = text_of(report, "query");
+    if (!has || !query) {
+        cannot(f, MESSAGE_NOT_A_DISTRIBUTOR, distributor, NULL, NULL);
+        return NULL;
+    }
+    return load_named(f, "query", query, &found);
+}
+
+static json_t *load_query(const struct freezing *f)
+{
+    const char *query = text_of(f->campaign, "query");
+    const char *distributor = text_of(f->campaign, "distributor");
+    bool found;
+    if (query && distributor)
+        cannot(f, MESSAGE_BOTH_SOURCES, f->name, NULL, NULL);
+    else if (query)
+        return load_named(f, "query", query, &found);
+    else if (distributor)
+        return distributors_query(f, distributor);
+    else
+        cannot(f, MESSAGE_NO_SOURCE, f->name, NULL, NULL);
+    return NULL;
+}
+
+static json_t *choose_group(const struct freezing *f, const json_t *query)
+{
+    json_t *groups = json_object_get(query, "groups"), *group;
+    const char *wanted = text_of(f->campaign, "group");
+    const char *name = text_of(query, "name");
+    size_t i;
+    if (json_array_size(groups) == 0)
+        cannot(f, MESSAGE_NO_GROUPS, name, NULL, NULL);
+    else if (!wanted && json_array_size(groups) > 1)
+        cannot(f, MESSAGE_WHICH_GROUP, name, f->name, NULL);
+    else if (!wanted)
+        return json_array_get(groups, 0);
+    else {
+        json_array_foreach(groups, i, group)
+        {
+            if (text_equal(text_of(group, "name"), wanted))
+                return group;
+        }
+        cannot(f, MESSAGE_NO_GROUP, name, wanted, f->name);
+    }
+    return NULL;
+}
+
+static int freeze_source(const struct freezing *f, json_t *frozen)
+{
+    JSON_CLEAN json_t *query = load_query(f);
+    json_t *group = query ? choose_group(f, query) : NULL;
+    if (!group)
+        return -1;
+    static const char *const of_query[] = {"id", "name", "source", NULL};
+    static const char *const of_group[] = {"name", "sql", "key", "fields", NULL};
+    json_object_set_new(frozen, "query", pick(query, of_query));
+    json_t *picked = pick(group, of_group);
+    json_t *individual = json_object_get(f->campaign, "individual_sql");
+    if (json_is_string(individual))
+        json_object_set(picked, "sql", individual);
+    json_object_set_new(frozen, "group", picked);
+    return 0;
+}
+
+/* ---- steps and their reports */
+
+static int count_files(struct freezing *f, const json_t *files)
+{
+    size_t i;
+    json_t *file;
+    json_array_foreach(files, i, file)
+    {
+        f->files += json_string_length(json_object_get(file, "content_base64"));
+    }
+    return f->files > FILES_MOST ? cannot(f, MESSAGE_FILES_TOO_LARGE, "48 MB", NULL, NULL) : 0;
+}
+
+/* 1: there is such a report, and it is in `reports` now; 0: there is none; -1. */
+static int add_report(struct freezing *f, const char *name, json_t *reports)
+{
+    static const char *const keys[] = {"kind", "title", "variants", "files", NULL};
+    bool found;
+    if (json_object_get(reports, name))
+        return 1;
+    JSON_CLEAN json_t *report = load_named(f, "report", name, &found);
+    if (!report)
+        return found || f->why->error.code ? -1 : 0;
+    if (count_files(f, json_object_get(report, "files")) < 0)
+        return -1;
+    json_object_set_new(reports, name, pick(report, keys));
+    return 1;
+}
+
+static bool names_a_report(const char *parameter)
+{
+    size_t length = strlen(parameter);
+    return text_equal(parameter, "report") ||
+           (length > 7 && text_equal(parameter + length - 7, "_report"));
+}
+
+static int add_reports_of_step(struct freezing *f, const json_t *step, json_t *reports)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(step, "parameters"), key, value)
+    {
+        const char *text = json_string_value(value);
+        int result = text ? add_report(f, text, reports) : 0;
+        if (result < 0)
+            return -1;
+        if (result == 0 && text && *text && names_a_report(key))
+            return cannot(f, MESSAGE_NO_REPORT, text_of(step, "name"), text, key);
+    }
+    return 0;
+}
+
+static int freeze_steps(struct freezing *f, json_t *frozen)
+{
+    json_t *steps = json_object_get(f->campaign, "steps"), *step;
+    size_t i;
+    if (json_array_size(steps) == 0)
+        return cannot(f, MESSAGE_NO_STEPS, f->name, NULL, NULL);
+    json_t *reports = json_object();
+    json_object_set(frozen, "steps", steps);
+    json_object_set_new(frozen, "reports", reports);
+    json_array_foreach(steps, i, step)
+    {
+        if (add_reports_of_step(f, step, reports) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- patterns */
+
+static const struct table *pattern_table(void)
+{
+    for (size_t i = 0; tables_all[i]; i++)
+        if (text_equal(table_name(tables_all[i]), "address_pattern"))
+            return tables_all[i];
+    return NULL;
+}
+
+static int freeze_patterns(const struct freezing *f, json_t *frozen)
+{
+    static const char *const keys[] = {"kind", "template", NULL};
+    const struct table *table = pattern_table();
+    size_t count;
+    FREE_CLEAN int64_t *ids = table_ids(f->d, table, 1000, &count, f->why);
+    if (!ids)
+        return -1;
+    json_t *patterns = json_object();
+    json_object_set_new(frozen, "patterns", patterns);
+    for (size_t i = 0; i < count; i++) {
+        JSON_CLEAN json_t *pattern = table_load(f->d, table, ids[i], f->depth, f->why);
+        if (!pattern)
+            return -1;
+        json_object_set_new(patterns, text_of(pattern, "name"), pick(pattern, keys));
+    }
+    return 0;
+}
+
+/* ---- the whole */
+
+static int freeze_all(struct freezing *f, json_t *frozen)
+{
+    static const char *const keys[] = {"id",       "name",   "description", "purpose",
+                                       "language", "filter", NULL};
+    json_object_set_new(frozen, "campaign", pick(f->campaign, keys));
+    return freeze_source(f, frozen) < 0 || freeze_steps(f, frozen) < 0 ||
+                   freeze_patterns(f, frozen) < 0
+               ? -1
+               : 0;
+}
+
+json_t *freeze(struct definitions *d, int64_t campaign, enum depth depth, struct trouble *why)
+{
+    memset(why, 0, sizeof *why);
+    JSON_CLEAN json_t *loaded = table_load(d, table_of_kind("campaign"), campaign, depth, why);
+    if (!loaded) {
+        char number[40];
+        snprintf(number, sizeof number, "%lld", (long long)campaign);
+        if (why->error.code == ERROR_NOT_FOUND)
+            trouble_set(why, ERROR_NOT_FOUND, MESSAGE_NO_CAMPAIGN, "campaign", campaign, number,
+                        NULL, NULL);
+        return NULL;
+    }
+    json_object_set_new(loaded, "id", json_integer(campaign));
+    struct freezing f = {
+        .d = d,
+        .id = campaign,
+        .depth = depth,
+        .name = text_of(loaded, "name"),
+        .campaign = loaded,
+        .why = why,
+    };
+    JSON_CLEAN json_t *frozen = json_object();
+    return freeze_all(&f, frozen) < 0 ? NULL : json_incref(frozen);
+}
+
+json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, struct error *error)
+{
+    struct trouble why = {0};
+    TRANSACTION_CLEAN struct transaction transaction = {0};
+    json_t *frozen = NULL;
+    if (definitions_enter(&transaction, definitions, false, &why) == 0)
+        frozen = freeze(definitions, campaign, DEPTH_WHOLE, &why);
+    if (frozen)
+        return frozen;
+    trouble_tell(&why, error);
+    /* A broken row elsewhere, say a report's: name it, a run's message stands alone. */
+    if (error && error->code == ERROR_INPUT && why.table && !text_equal(why.table, "campaign"))
+        error_prefix(error, "%s, row %lld: ", why.table, (long long)why.row);
+    return NULL;
+}
