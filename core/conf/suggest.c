@@ -46,7 +46,7 @@ const char *suggest_nearest(const char *word, const char *const *candidates, siz
     if (length > WORD_MAX)
         return NULL;
     const char *nearest = NULL;
-    size_t best = (length < 6 ? 2 : length / 3) + 1;
+    size_t best = (length < 5 ? 1 : length < 9 ? 2 : length / 3) + 1;
     for (size_t i = 0; i < count; i++) {
         size_t value = unlikeness(word, candidates[i]);
         if (value < best) {
