@@ -80,6 +80,7 @@ static const char schema[] =
     "    text TEXT\n"
     ") STRICT;\n"
     "CREATE TABLE document (\n"
+    "    id INTEGER PRIMARY KEY,\n"
     "    task INTEGER NOT NULL,\n"
     "    position INTEGER NOT NULL,\n"
     "    segment TEXT NOT NULL,\n"
@@ -90,9 +91,9 @@ static const char schema[] =
     "    salt BLOB NOT NULL,\n"
     "    chain BLOB NOT NULL,\n"
     "    name TEXT NOT NULL,\n"
-    "    mime_type TEXT NOT NULL,\n"
-    "    PRIMARY KEY (task, position)\n"
-    ") STRICT, WITHOUT ROWID;\n"
+    "    mime_type TEXT NOT NULL\n"
+    ") STRICT;\n"
+    "CREATE INDEX document_task ON document (task, position);\n"
     "PRAGMA user_version = 1;\n";
 
 enum {

@@ -1,0 +1,827 @@
+/* Runs and their states; how each changes is here, how tasks are dealt out in dispatch.c, what
+ * deaths leave behind in recovery.c. */
+#include "run/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "run/internal.h"
+#include "source/child.h"
+#include "source/rows.h"
+#include "store/sql.h"
+
+#define TICK_MS 250
+
+/* ---- paths
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+char *engine_rows_path(const char *state_dir, int64_t run)
+{
+    return memory_format("%s/runs/%lld.0.rows.db", state_dir, (long long)run);
+}
+
+char *engine_journal_path(const char *state_dir, int64_t run)
+{
+    return memory_format("%s/runs/%lld.db", state_dir, (long long)run);
+}
+
+char *engine_archive_path(const char *state_dir, int64_t run)
+{
+    return memory_format("%s/archive/%lld", state_dir, (long long)run);
+}
+
+char *engine_log_prefix(const char *state_dir, const char *instance)
+{
+    return memory_format("%s/log/%s", state_dir, instance);
+}
+
+/* ---- finding
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+struct run *run_find(struct engine *engine, int64_t number)
+{
+    struct run *run = engine->runs;
+    while (run && run->row.number != number)
+        run = run->next;
+    return run;
+}
+
+const struct engine_action *action_find(const struct engine *engine, const char *name)
+{
+    for (size_t i = 0; i < engine->action_count; i++)
+        if (strcmp(engine->actions[i].name, name) == 0)
+            return &engine->actions[i];
+    return NULL;
+}
+
+void engine_note(struct engine *engine)
+{
+    if (engine->is.changed)
+        engine->is.changed(engine->is.context);
+}
+
+static struct run *add_run(struct engine *engine, const struct run_row *row)
+{
+    struct run *run = memory_new(sizeof *run);
+    run->row = *row;
+    struct run **place = &engine->runs;
+    while (*place && (*place)->row.number > row->number)
+        place = &(*place)->next;
+    run->next = *place;
+    *place = run;
+    return run;
+}
+
+/* ---- the index row
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+struct save_work {
+    struct store_work work;
+    struct state *state;
+    struct run_row row;
+};
+
+static int apply_save(struct store_work *work, struct error *error)
+{
+    struct save_work *save = (struct save_work *)work;
+    return state_put_run(save->state, &save->row, error);
+}
+
+static void on_saved(struct store_work *work, const struct error *failed)
+{
+    if (failed)
+        log_error("the state of run %lld could not be written: %s",
+                  (long long)((struct save_work *)work)->row.number, failed->message);
+    free(work);
+}
+
+void run_save(struct run *run, struct engine *engine)
+{
+    struct save_work *save = memory_new(sizeof *save);
+    *save = (struct save_work){
+        .work = {.database = &engine->is.state->database,
+                 .apply = apply_save,
+                 .done = on_saved,
+                 .keep = true},
+        .state = engine->is.state,
+        .row = run->row,
+    };
+    store_submit(engine->is.store, &save->work);
+    engine_note(engine);
+}
+
+/* ---- opening and closing
+ * --------------------------------------------------------------------------------------------- */
+
+struct close_work {
+    struct store_work work;
+    struct journal *journal;
+};
+
+static int apply_close(struct store_work *work, struct error *error)
+{
+    (void)error;
+    journal_close(((struct close_work *)work)->journal);
+    return 0;
+}
+
+static void on_journal_closed(struct store_work *work, const struct error *failed)
+{
+    (void)failed;
+    free(work);
+}
+
+void run_release(struct engine *engine, struct run *run)
+{
+    if (!run->closing || run->pending || !run->journal)
+        return;
+    struct close_work *work = memory_new(sizeof *work);
+    *work = (struct close_work){.work = {.apply = apply_close, .done = on_journal_closed},
+                                .journal = run->journal};
+    run->journal = NULL;
+    json_decref(run->definition);
+    run->definition = NULL;
+    store_submit(engine->is.store, &work->work);
+}
+
+static void close_run(struct engine *engine, struct run *run)
+{
+    dispatch_close_jobs(engine, run, false);
+    run->closing = true;
+    run_release(engine, run);
+}
+
+static void set_retries(struct engine *engine, struct run *run)
+{
+    for (size_t i = 0; i < run->step_count; i++) {
+        const struct engine_action *action = action_find(engine, run->steps[i].action);
+        if (action && run->journal)
+            journal_set_retry(run->journal, run->steps[i].number, action->retry_after_us,
+                              action->give_up_after_us);
+    }
+}
+
+void run_opened(struct engine *engine, struct run *run, struct journal *journal, json_t *definition)
+{
+    run->journal = journal;
+    run->closing = false;
+    run->step_count = journal_steps(journal, run->steps);
+    json_decref(run->definition);
+    run->definition = json_incref(definition);
+    set_retries(engine, run);
+    run->rate_at_us = 0;
+}
+
+/* All is over, or a cancelled run holds nothing any more: write that down. */
+void run_check_end(struct engine *engine, struct run *run)
+{
+    struct journal_counts counts[JOURNAL_STEPS];
+    uint64_t claimed = 0;
+    if (!run->journal || run->closing)
+        return;
+    journal_counts(run->journal, counts);
+    for (size_t i = 0; i < run->step_count; i++)
+        claimed += counts[i].claimed;
+    bool over = run->row.state == RUN_CANCELLED
+                    ? claimed == 0
+                    : run->row.state == RUN_RUNNING && journal_finished(run->journal);
+    if (!over)
+        return;
+    if (run->row.state == RUN_RUNNING)
+        run->row.state = RUN_DONE;
+    run->row.reason[0] = '\0';
+    run->row.ended_us = clock_now_us();
+    log_notice("run %lld (%s) is %s", (long long)run->row.number, run->row.campaign,
+               run_state_name(run->row.state));
+    run_save(run, engine);
+    close_run(engine, run);
+}
+
+/* ---- preparing: index row → rows file → journal → running
+ * ------------------------------------------------------------- */
+
+struct preparing {
+    struct store_work work;
+    struct engine *engine;
+    struct run_row row;
+    int existed;
+    bool taken; /* another run of this campaign is under way */
+    json_t *definition;
+    struct engine_source source;
+    engine_started started;
+    void *context;
+    struct journal_step steps[JOURNAL_STEPS];
+    size_t step_count;
+    struct journal *journal;
+    struct run *run;
+};
+
+static void free_preparing(struct preparing *preparing)
+{
+    json_decref(preparing->definition);
+    free(preparing);
+}
+
+static void fail_preparing(struct preparing *preparing, const struct error *error)
+{
+    struct run *run = preparing->run;
+    run->row.state = RUN_FAILED;
+    run->row.ended_us = clock_now_us();
+    text_copy(run->row.reason, sizeof run->row.reason, error->message);
+    run->preparing = false;
+    log_error("run %lld (%s) could not be prepared: %s", (long long)run->row.number,
+              run->row.campaign, error->message);
+    run_save(run, preparing->engine);
+    free_preparing(preparing);
+}
+
+static int status_named(const char *name)
+{
+    for (int status = 1; status < OUTCOME_STATUSES; status++)
+        if (name && strcmp(name, outcome_name(status)) == 0)
+            return status;
+    return OUTCOME_DELIVERED;
+}
+
+static void read_steps(struct preparing *preparing)
+{
+    size_t index;
+    json_t *step;
+    json_array_foreach(json_object_get(preparing->definition, "steps"), index, step)
+    {
+        if (index >= JOURNAL_STEPS)
+            break;
+        struct journal_step *into = &preparing->steps[preparing->step_count++];
+        const char *name = json_string_value(json_object_get(step, "name"));
+        const char *action = json_string_value(json_object_get(step, "action"));
+        into->number = (int)json_integer_value(json_object_get(step, "number"));
+        into->parent = (int)json_integer_value(json_object_get(step, "after"));
+        into->after = status_named(json_string_value(json_object_get(step, "after_outcome")));
+        text_copy(into->name, sizeof into->name, name ? name : "");
+        text_copy(into->action, sizeof into->action, action ? action : "");
+        const struct engine_action *known = action_find(preparing->engine, into->action);
+        into->repeatable = known && known->repeatable;
+    }
+}
+
+static int apply_journal(struct store_work *work, struct error *error)
+{
+    struct preparing *preparing = (struct preparing *)work;
+    const char *state_dir = preparing->engine->state_dir;
+    FREE_CLEAN char *path = engine_journal_path(state_dir, preparing->row.number);
+    FREE_CLEAN char *rows = engine_rows_path(state_dir, preparing->row.number);
+    uint32_t number = (uint32_t)preparing->row.number;
+    if (journal_create(path, rows, number, (uint64_t)preparing->row.recipients, preparing->steps,
+                       preparing->step_count, error) != 0)
+        return -1;
+    preparing->journal = journal_open(path, number, error);
+    return preparing->journal ? 0 : -1;
+}
+
+static void on_journal_made(struct store_work *work, const struct error *failed)
+{
+    struct preparing *preparing = (struct preparing *)work;
+    struct run *run = preparing->run;
+    if (failed) {
+        fail_preparing(preparing, failed);
+        return;
+    }
+    run->preparing = false;
+    run->row.recipients = preparing->row.recipients;
+    run->row.started_us = clock_now_us();
+    run_opened(preparing->engine, run, preparing->journal, preparing->definition);
+    if (run->row.state == RUN_PREPARING) /* else it was cancelled meanwhile */
+        run->row.state = RUN_RUNNING;
+    log_notice("run %lld (%s) starts: %lld recipients", (long long)run->row.number,
+               run->row.campaign, (long long)run->row.recipients);
+    run_save(run, preparing->engine);
+    run_check_end(preparing->engine, run);
+    dispatch_soon(preparing->engine);
+    free_preparing(preparing);
+}
+
+static void on_snapshot(void *context, const json_t *answer, const struct error *failed)
+{
+    struct preparing *preparing = context;
+    if (failed) {
+        fail_preparing(preparing, failed);
+        return;
+    }
+    FREE_CLEAN char *left_out = json_dumps(json_object_get(answer, "left_out"), JSON_COMPACT);
+    preparing->row.recipients = json_integer_value(json_object_get(answer, "recipients"));
+    text_copy(preparing->run->row.left_out, sizeof preparing->run->row.left_out,
+              left_out ? left_out : "{}");
+    read_steps(preparing);
+    preparing->work = (struct store_work){.apply = apply_journal, .done = on_journal_made};
+    store_submit(preparing->engine->is.store, &preparing->work);
+}
+
+static void take_snapshot(struct preparing *preparing)
+{
+    const struct engine_source *source = &preparing->source;
+    FREE_CLEAN char *out = engine_rows_path(preparing->engine->state_dir, preparing->row.number);
+    const char *name = json_string_value(
+        json_object_get(json_object_get(preparing->definition, "query"), "source"));
+    json_t *request =
+        json_pack("{s:s, s:{s:s, s:s, s:s, s:I, s:I}, s:O, s:I, s:s, s:s}", "mode", "snapshot",
+                  "source", "name", name ? name : "", "driver", source->driver, "path",
+                  source->path, "time_limit_us", (json_int_t)source->time_limit_us, "max_rows",
+                  (json_int_t)source->max_rows, "definition", preparing->definition, "run",
+                  (json_int_t)preparing->row.number, "uuid", preparing->row.uuid, "out", out);
+    reader_start(preparing->engine->is.loop, request, source->time_limit_us, on_snapshot,
+                 preparing);
+    json_decref(request);
+}
+
+static int apply_new_run(struct store_work *work, struct error *error)
+{
+    struct preparing *preparing = (struct preparing *)work;
+    return state_new_run(preparing->engine->is.state, &preparing->row, &preparing->existed, error);
+}
+
+static void on_new_run(struct store_work *work, const struct error *failed)
+{
+    struct preparing *preparing = (struct preparing *)work;
+    struct engine *engine = preparing->engine;
+    preparing->started(preparing->context, failed ? 0 : preparing->row.number, failed);
+    struct run *known = failed ? NULL : run_find(engine, preparing->row.number);
+    if (failed || (known && (known->preparing || known->row.state != RUN_PREPARING))) {
+        free_preparing(preparing);
+        return;
+    }
+    preparing->run = known ? known : add_run(engine, &preparing->row);
+    preparing->run->preparing = true;
+    engine_note(engine);
+    take_snapshot(preparing);
+}
+
+static const struct run *under_way(const struct engine *engine, int64_t campaign)
+{
+    for (const struct run *run = engine->runs; run; run = run->next)
+        if (run->row.campaign_id == campaign && run->row.state <= RUN_PAUSED)
+            return run;
+    return NULL;
+}
+
+void engine_start_run(struct engine *engine, json_t *definition, const struct engine_source *source,
+                      const char *uuid, const char *requested_by, int64_t request, bool force,
+                      engine_started started, void *context)
+{
+    const json_t *campaign = json_object_get(definition, "campaign");
+    const char *name = json_string_value(json_object_get(campaign, "name"));
+    int64_t id = json_integer_value(json_object_get(campaign, "id"));
+    const struct run *other = under_way(engine, id);
+    struct error error;
+    if (other && !force && strcmp(other->row.uuid, uuid) != 0) {
+        error_set(&error, ERROR_CONFLICT,
+                  "run %lld of this campaign is %s; wait for its end, or start with force",
+                  (long long)other->row.number, run_state_name(other->row.state));
+        started(context, 0, &error);
+        json_decref(definition);
+        return;
+    }
+    struct preparing *preparing = memory_new(sizeof *preparing);
+    preparing->work = (struct store_work){
+        .database = &engine->is.state->database, .apply = apply_new_run, .done = on_new_run};
+    preparing->engine = engine;
+    preparing->definition = definition;
+    preparing->source = *source;
+    preparing->started = started;
+    preparing->context = context;
+    preparing->row.campaign_id = id;
+    preparing->row.request = request;
+    text_copy(preparing->row.uuid, sizeof preparing->row.uuid, uuid);
+    text_copy(preparing->row.campaign, sizeof preparing->row.campaign, name ? name : "");
+    text_copy(preparing->row.requested_by, sizeof preparing->row.requested_by, requested_by);
+    store_submit(engine->is.store, &preparing->work);
+}
+
+bool engine_unprepared(const struct engine *engine, size_t index, struct run_row *row)
+{
+    for (const struct run *run = engine->runs; run; run = run->next)
+        if (run->row.state == RUN_PREPARING && !run->preparing && index-- == 0) {
+            *row = run->row;
+            return true;
+        }
+    return false;
+}
+
+void engine_fail_run(struct engine *engine, int64_t number, const char *reason)
+{
+    struct run *run = run_find(engine, number);
+    if (!run || run->row.state != RUN_PREPARING || run->preparing)
+        return;
+    run->row.state = RUN_FAILED;
+    run->row.ended_us = clock_now_us();
+    text_copy(run->row.reason, sizeof run->row.reason, reason);
+    run_save(run, engine);
+}
+
+/* ---- steering
+ * --------------------------------------------------------------------------------------------------------
+ */
+
+static struct run *find_or_error(struct engine *engine, int64_t number, struct error *error)
+{
+    struct run *run = run_find(engine, number);
+    if (!run)
+        error_set(error, ERROR_NOT_FOUND, "there is no run %lld", (long long)number);
+    return run;
+}
+
+static int wrong_state(const struct run *run, const char *deed, struct error *error)
+{
+    return error_set(error, ERROR_CONFLICT, "run %lld is %s and cannot be %s",
+                     (long long)run->row.number, run_state_name(run->row.state), deed);
+}
+
+void run_pause(struct engine *engine, struct run *run, const char *reason)
+{
+    run->row.state = RUN_PAUSED;
+    text_copy(run->row.reason, sizeof run->row.reason, reason);
+    log_notice("run %lld (%s) is paused: %s", (long long)run->row.number, run->row.campaign,
+               reason);
+    run_save(run, engine);
+    dispatch_revoke(engine, run);
+}
+
+int engine_pause(struct engine *engine, int64_t number, const char *reason, struct error *error)
+{
+    struct run *run = find_or_error(engine, number, error);
+    if (!run)
+        return -1;
+    if (run->row.state != RUN_RUNNING)
+        return wrong_state(run, "paused", error);
+    run_pause(engine, run, reason);
+    return 0;
+}
+
+int engine_resume(struct engine *engine, int64_t number, struct error *error)
+{
+    struct run *run = find_or_error(engine, number, error);
+    if (!run)
+        return -1;
+    if (run->row.state != RUN_PAUSED || !run->journal)
+        return wrong_state(run, "resumed", error);
+    run->row.state = RUN_RUNNING;
+    run->row.reason[0] = '\0';
+    log_notice("run %lld (%s) goes on", (long long)run->row.number, run->row.campaign);
+    dispatch_close_jobs(engine, run, true); /* one that failed is opened anew */
+    run_save(run, engine);
+    run_check_end(engine, run);
+    dispatch_soon(engine);
+    return 0;
+}
+
+int engine_cancel(struct engine *engine, int64_t number, struct error *error)
+{
+    struct run *run = find_or_error(engine, number, error);
+    if (!run)
+        return -1;
+    if (run->row.state != RUN_RUNNING && run->row.state != RUN_PAUSED)
+        return wrong_state(run, "cancelled", error);
+    run->row.state = RUN_CANCELLED;
+    run->row.reason[0] = '\0';
+    log_notice("run %lld (%s) is cancelled", (long long)run->row.number, run->row.campaign);
+    run_save(run, engine);
+    dispatch_revoke(engine, run);
+    run_check_end(engine, run);
+    return 0;
+}
+
+/* ---- actions
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+void engine_set_action(struct engine *engine, const struct engine_action *action)
+{
+    struct engine_action *known = (struct engine_action *)action_find(engine, action->name);
+    if (!known) {
+        engine->actions =
+            memory_resize(engine->actions, (engine->action_count + 1) * sizeof *engine->actions);
+        known = &engine->actions[engine->action_count++];
+    }
+    *known = *action;
+    for (struct run *run = engine->runs; run; run = run->next)
+        set_retries(engine, run);
+    engine_note(engine);
+}
+
+void engine_forget_action(struct engine *engine, const char *name)
+{
+    for (size_t i = 0; i < engine->action_count; i++)
+        if (strcmp(engine->actions[i].name, name) == 0)
+            engine->actions[i] = engine->actions[--engine->action_count];
+}
+
+/* ---- for people
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static json_t *step_json(const struct journal_step *step, const struct journal_counts *counts)
+{
+    return json_pack(
+        "{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "number", step->number, "name",
+        step->name, "action", step->action, "waiting", (json_int_t)counts->waiting, "claimed",
+        (json_int_t)counts->claimed, "delivered", (json_int_t)counts->ended[OUTCOME_DELIVERED],
+        "rejected", (json_int_t)counts->ended[OUTCOME_REJECTED], "skipped",
+        (json_int_t)counts->ended[OUTCOME_SKIPPED], "deferred", (json_int_t)counts->deferred,
+        "unknown", (json_int_t)counts->ended[OUTCOME_UNKNOWN], "total", (json_int_t)counts->total);
+}
+
+json_t *engine_steps_from_file(const char *state_dir, int64_t number, struct error *error)
+{
+    FREE_CLEAN char *path = engine_journal_path(state_dir, number);
+    SQL_CLEAN sqlite3 *db = sql_open_readonly(path, error);
+    STATEMENT_CLEAN sqlite3_stmt *select =
+        db ? sql_prepare(db,
+                         "SELECT number, name, action, waiting, claimed, delivered, rejected, "
+                         "skipped, deferred, unknown, total\n"
+                         "FROM step\n"
+                         "ORDER BY number",
+                         error)
+           : NULL;
+    if (!select)
+        return NULL;
+    json_t *steps = json_array();
+    int more;
+    while ((more = sql_row(select, error)) > 0) {
+        struct journal_step step = {.number = sqlite3_column_int(select, 0)};
+        struct journal_counts counts = {.waiting = (uint64_t)sqlite3_column_int64(select, 3),
+                                        .claimed = (uint64_t)sqlite3_column_int64(select, 4),
+                                        .deferred = (uint64_t)sqlite3_column_int64(select, 8),
+                                        .total = (uint64_t)sqlite3_column_int64(select, 10)};
+        text_copy(step.name, sizeof step.name, sql_text(select, 1));
+        text_copy(step.action, sizeof step.action, sql_text(select, 2));
+        counts.ended[OUTCOME_DELIVERED] = (uint64_t)sqlite3_column_int64(select, 5);
+        counts.ended[OUTCOME_REJECTED] = (uint64_t)sqlite3_column_int64(select, 6);
+        counts.ended[OUTCOME_SKIPPED] = (uint64_t)sqlite3_column_int64(select, 7);
+        counts.ended[OUTCOME_UNKNOWN] = (uint64_t)sqlite3_column_int64(select, 9);
+        json_array_append_new(steps, step_json(&step, &counts));
+    }
+    if (more == 0)
+        return steps;
+    json_decref(steps);
+    return NULL;
+}
+
+static json_t *time_json(int64_t time_us)
+{
+    char text[TEXT_TIME_SIZE];
+    if (!time_us)
+        return json_null();
+    text_time(text, time_us);
+    return json_string(text);
+}
+
+/* Why nothing moves, if that is so: the run's own reason, or its action's trouble. */
+static json_t *reason_json(const struct engine *engine, const struct run *run)
+{
+    if (*run->row.reason)
+        return json_string(run->row.reason);
+    for (size_t i = 0; run->row.state == RUN_RUNNING && i < run->step_count; i++) {
+        const struct engine_action *action = action_find(engine, run->steps[i].action);
+        if (!action)
+            return json_sprintf("waits: no action »%s« is configured", run->steps[i].action);
+        if (*action->trouble)
+            return json_sprintf("waits for action »%s«: %s", run->steps[i].action, action->trouble);
+    }
+    return json_null();
+}
+
+static json_t *run_json(const struct engine *engine, const struct run *run)
+{
+    json_t *left_out = json_loads(run->row.left_out, 0, NULL);
+    json_t *json = json_pack(
+        "{s:I, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:I, s:o}", "number",
+        (json_int_t)run->row.number, "uuid", run->row.uuid, "campaign", run->row.campaign, "state",
+        run_state_name(run->row.state), "reason", reason_json(engine, run), "requested_by",
+        run->row.requested_by, "created_at", time_json(run->row.created_us), "started_at",
+        time_json(run->row.started_us), "ended_at", time_json(run->row.ended_us), "recipients",
+        (json_int_t)run->row.recipients, "left_out", left_out ? left_out : json_object());
+    if (!run->journal)
+        return json;
+    struct journal_counts counts[JOURNAL_STEPS];
+    uint64_t left = 0;
+    json_t *steps = json_array();
+    journal_counts(run->journal, counts);
+    for (size_t i = 0; i < run->step_count; i++) {
+        json_array_append_new(steps, step_json(&run->steps[i], &counts[i]));
+        left += counts[i].waiting + counts[i].claimed + counts[i].deferred;
+    }
+    json_object_set_new(json, "steps", steps);
+    json_object_set_new(json, "rate_per_s", json_real(run->rate_per_s));
+    json_object_set_new(json, "eta_s",
+                        run->rate_per_s > 0
+                            ? json_integer((json_int_t)((double)left / run->rate_per_s + 0.5))
+                            : json_null());
+    return json;
+}
+
+json_t *engine_run_json(struct engine *engine, int64_t number)
+{
+    const struct run *run = run_find(engine, number);
+    return run ? run_json(engine, run) : NULL;
+}
+
+json_t *engine_runs_json(struct engine *engine, size_t limit)
+{
+    json_t *list = json_array();
+    for (const struct run *run = engine->runs; run && (!limit || json_array_size(list) < limit);
+         run = run->next)
+        json_array_append_new(list, run_json(engine, run));
+    return list;
+}
+
+size_t engine_active(const struct engine *engine)
+{
+    size_t active = 0;
+    for (const struct run *run = engine->runs; run; run = run->next)
+        active += run->row.state == RUN_PREPARING || run->row.state == RUN_RUNNING;
+    return active;
+}
+
+/* ---- time
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+struct due_work {
+    struct store_work work;
+    struct engine *engine;
+    struct run *run;
+    int64_t next_us;
+};
+
+static int apply_due(struct store_work *work, struct error *error)
+{
+    struct due_work *due = (struct due_work *)work;
+    return journal_due(due->run->journal, clock_now_us(), &due->next_us, error);
+}
+
+static void on_due(struct store_work *work, const struct error *failed)
+{
+    struct due_work *due = (struct due_work *)work;
+    due->run->next_due_us = failed ? clock_now_us() + 1000000 : due->next_us;
+    due->run->pending--;
+    run_release(due->engine, due->run);
+    dispatch_soon(due->engine);
+    free(due);
+}
+
+static void wake_deferred(struct engine *engine, struct run *run, uint64_t deferred)
+{
+    if (!deferred || run->closing || run->row.state != RUN_RUNNING ||
+        clock_now_us() < run->next_due_us)
+        return;
+    struct due_work *due = memory_new(sizeof *due);
+    *due = (struct due_work){
+        .work = {.database = &run->journal->database, .apply = apply_due, .done = on_due},
+        .engine = engine,
+        .run = run};
+    run->pending++;
+    run->next_due_us = clock_now_us() + 1000000; /* at most once a second */
+    store_submit(engine->is.store, &due->work);
+}
+
+static void measure_rate(struct run *run, const struct journal_counts *counts)
+{
+    uint64_t ended = 0;
+    int64_t now_us = clock_monotonic_us();
+    for (size_t i = 0; i < run->step_count; i++)
+        ended += counts[i].ended[OUTCOME_DELIVERED] + counts[i].ended[OUTCOME_REJECTED] +
+                 counts[i].ended[OUTCOME_UNKNOWN];
+    if (run->rate_at_us) {
+        double now = (double)(ended - run->rate_ended) * 1e6 / (double)(now_us - run->rate_at_us);
+        run->rate_per_s = run->rate_per_s > 0 ? run->rate_per_s * 0.8 + now * 0.2 : now;
+    }
+    run->rate_ended = ended;
+    run->rate_at_us = now_us;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct engine *engine = timer->data;
+    struct journal_counts counts[JOURNAL_STEPS];
+    for (struct run *run = engine->runs; run; run = run->next) {
+        if (!run->journal || run->closing)
+            continue;
+        uint64_t deferred = 0;
+        journal_counts(run->journal, counts);
+        for (size_t i = 0; i < run->step_count; i++)
+            deferred += counts[i].deferred;
+        measure_rate(run, counts);
+        wake_deferred(engine, run, deferred);
+        run_check_end(engine, run);
+    }
+    dispatch_soon(engine);
+}
+
+/* ---- start and end
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+/* A run that was under way when the last core ended: its journal is opened at once, before anything
+ * else happens. */
+static void reopen(struct engine *engine, struct run *run)
+{
+    struct error error;
+    FREE_CLEAN char *path = engine_journal_path(engine->state_dir, run->row.number);
+    FREE_CLEAN char *rows_path = engine_rows_path(engine->state_dir, run->row.number);
+    ROWS_CLEAN struct rows *rows = rows_open(rows_path, &error);
+    struct journal *journal = rows ? journal_open(path, (uint32_t)run->row.number, &error) : NULL;
+    if (!journal) {
+        run->row.state = RUN_FAILED;
+        text_copy(run->row.reason, sizeof run->row.reason, error.message);
+        log_error("run %lld cannot go on: %s", (long long)run->row.number, error.message);
+        run_save(run, engine);
+        return;
+    }
+    json_t *definition = json_deep_copy(rows_definition(rows));
+    run_opened(engine, run, journal, definition);
+    json_decref(definition);
+    log_notice("run %lld (%s) was %s and goes on as that", (long long)run->row.number,
+               run->row.campaign, run_state_name(run->row.state));
+}
+
+static int read_index(struct engine *engine, struct error *error)
+{
+    struct run_row *rows;
+    size_t count;
+    int result = state_runs(engine->is.state, &rows, &count, error);
+    for (size_t i = 0; result == 0 && i < count; i++)
+        add_run(engine, &rows[i]);
+    free(rows);
+    return result;
+}
+
+static int make_folders(const struct engine *engine, struct error *error)
+{
+    static const char *const folders[] = {"runs", "log", "archive", "actions"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        FREE_CLEAN char *path = memory_format("%s/%s", engine->state_dir, folders[i]);
+        if (file_make_folders(path, 0700, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+struct engine *engine_start(const struct engine_options *options, struct error *error)
+{
+    struct engine *engine = memory_new(sizeof *engine);
+    struct instance_row *instances = NULL;
+    size_t count;
+    engine->is = *options;
+    engine->state_dir = memory_text(options->state_dir);
+    if (make_folders(engine, error) != 0 || read_index(engine, error) != 0 ||
+        state_instances(options->state, &instances, &count, error) != 0) {
+        free(instances);
+        free(engine->state_dir);
+        free(engine);
+        return NULL;
+    }
+    uv_timer_init(options->loop, &engine->tick);
+    uv_idle_init(options->loop, &engine->soon);
+    engine->tick.data = engine->soon.data = engine;
+    uv_timer_start(&engine->tick, on_tick, TICK_MS, TICK_MS);
+    for (struct run *run = engine->runs; run; run = run->next)
+        if (run->row.state == RUN_RUNNING || run->row.state == RUN_PAUSED ||
+            (run->row.state == RUN_CANCELLED && !run->row.ended_us))
+            reopen(engine, run);
+    for (size_t i = 0; i < count; i++)
+        recovery_begin(engine, &instances[i]);
+    free(instances);
+    return engine;
+}
+
+void engine_quiesce(struct engine *engine)
+{
+    engine->quiet = true;
+    uv_timer_stop(&engine->tick);
+    reader_stop_all();
+}
+
+bool engine_busy(const struct engine *engine)
+{
+    return engine->recoveries || store_busy(engine->is.store);
+}
+
+void engine_free(struct engine *engine)
+{
+    for (struct run *run = engine->runs, *next; run; run = next) {
+        next = run->next;
+        journal_close(run->journal);
+        json_decref(run->definition);
+        free(run);
+    }
+    free(engine->actions);
+    free(engine->state_dir);
+    free(engine);
+}

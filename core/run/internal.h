@@ -1,0 +1,98 @@
+/* What engine.c, dispatch.c, recovery.c and prepare.c share. Nobody else includes this. */
+#ifndef CAMPAIGND_RUN_INTERNAL_H
+#define CAMPAIGND_RUN_INTERNAL_H
+
+#include "run/engine.h"
+#include "run/journal.h"
+
+struct run {
+    struct run *next; /* newest first */
+    struct run_row row;
+    struct journal *journal; /* NULL: not open */
+    struct journal_step steps[JOURNAL_STEPS];
+    size_t step_count;
+    json_t *definition; /* while preparing; and of an open run what jobs are told */
+    struct engine_source source;
+    size_t pending;      /* store works under way that use the journal */
+    bool closing;        /* nothing new may use the journal */
+    bool preparing;      /* by this process */
+    int64_t next_due_us; /* of a deferred task; 0: ask */
+    double rate_per_s;   /* ended tasks, smoothed */
+    uint64_t rate_ended; /* at the last tick */
+    int64_t rate_at_us;
+};
+
+enum job_state { JOB_OPENING = 1, JOB_OPEN, JOB_FAILED };
+
+struct job {
+    uint32_t number;
+    int64_t run;
+    int step;
+    enum job_state state;
+    bool claiming; /* a claim is on its way through the store */
+};
+
+enum worker_state { WORKER_STARTING = 1, WORKER_READY, WORKER_RETIRED, WORKER_GONE };
+
+/* A frame of outcomes, until all its runs have committed it: acknowledged in order. */
+struct unacknowledged {
+    struct unacknowledged *next;
+    uint64_t sequence;
+    size_t works;
+};
+
+struct engine_worker {
+    struct engine *engine;
+    struct engine_worker *next;
+    struct instance_row row;
+    void *context;
+    enum worker_state state;
+    void (*accepted)(void *context, void *worker);
+    struct job *jobs;
+    size_t job_count;
+    uint32_t next_job;
+    uint64_t outstanding;
+    int64_t turn;    /* the run that was served last */
+    uint64_t window; /* tasks to have outstanding: about half a second's work */
+    uint64_t ended_since;
+    int64_t since_us;
+    size_t pending; /* store works that point here */
+    struct unacknowledged *first, **last;
+};
+
+struct engine {
+    struct engine_options is;
+    char *state_dir;
+    struct run *runs;
+    struct engine_worker *workers;
+    struct engine_action *actions;
+    size_t action_count;
+    size_t recoveries;
+    uv_timer_t tick;
+    uv_idle_t soon; /* a dispatch is due */
+    bool quiet;
+    int64_t retry_at_us; /* a claim failed: not before */
+};
+
+/* engine.c */
+struct run *run_find(struct engine *engine, int64_t number);
+const struct engine_action *action_find(const struct engine *engine, const char *name);
+void run_save(struct run *run, struct engine *engine); /* the index row, by the store */
+void run_pause(struct engine *engine, struct run *run, const char *reason);
+void run_opened(struct engine *engine, struct run *run, struct journal *journal,
+                json_t *definition);
+void run_check_end(struct engine *engine, struct run *run);
+void run_release(struct engine *engine,
+                 struct run *run); /* a pending work is over; closes what is to be closed */
+void engine_note(struct engine *engine);
+
+/* dispatch.c */
+void dispatch_soon(struct engine *engine);
+void dispatch_revoke(struct engine *engine, struct run *run);
+void dispatch_close_jobs(struct engine *engine, const struct run *run, bool only_failed);
+void worker_free_if_gone(struct engine_worker *worker);
+
+/* recovery.c */
+void recovery_begin(struct engine *engine, const struct instance_row *row);
+
+#endif

@@ -1,0 +1,263 @@
+/*
+ * What a dead worker leaves behind. First its log's lock: while somebody holds it, its owner still
+ * works; after recovery_wait the owner is ended, if it is still the process that the instance's row
+ * names. Then the log is read, each run settles what the instance held, and only when all that is
+ * committed the instance's row and its log go. Each part can be repeated.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "run/internal.h"
+
+#define LOCK_RETRY_MS 50
+
+struct recovery {
+    struct engine *engine;
+    struct instance_row row;
+    char *prefix;
+    int64_t since_us;
+    uv_work_t pool;
+    uv_timer_t timer;
+    enum tasklog_owner owner;
+    int lock_fd;
+    bool believed;
+    struct error doubt;
+    struct journal_record *records;
+    size_t count;
+    size_t works;
+    bool failed;
+};
+
+/* ---- on the pool
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+/* End the process that the instance's row names, and no other: through a descriptor that cannot
+ * come to mean a later one. */
+static void end_owner(const struct recovery *recovery)
+{
+    pid_t pid = (pid_t)recovery->row.identity.pid;
+    FD_CLEAN int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd < 0 || tasklog_process_start(pid) != recovery->row.identity.pid_start)
+        return;
+    log_warning("worker %s (process %d) still holds its log after the recovery wait; it is ended",
+                recovery->row.id, (int)pid);
+    syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    struct pollfd dead = {.fd = pidfd, .events = POLLIN};
+    poll(&dead, 1, 1000);
+}
+
+static void keep_record(void *context, enum tasklog_record type, const struct tasklog_task *task,
+                        const void *outcome, size_t size)
+{
+    struct recovery *recovery = context;
+    if ((recovery->count & (recovery->count - 1)) == 0)
+        recovery->records =
+            memory_resize(recovery->records,
+                          (recovery->count ? recovery->count * 2 : 1) * sizeof *recovery->records);
+    recovery->records[recovery->count++] = (struct journal_record){
+        .claim = task->claim,
+        .ordinal = task->ordinal,
+        .ended = type == TASKLOG_END,
+        .outcome = size ? memory_text_n(outcome, size) : NULL,
+        .size = size,
+    };
+}
+
+static void read_log(struct recovery *recovery)
+{
+    struct tasklog_identity here;
+    const struct tasklog_identity *identity = &recovery->row.identity;
+    recovery->believed =
+        tasklog_read(recovery->prefix, identity, recovery->row.low, recovery->row.high, keep_record,
+                     recovery, &recovery->doubt) == 0;
+    if (recovery->believed && !recovery->row.durable_begin && tasklog_identify(&here, NULL) == 0 &&
+        memcmp(here.boot, identity->boot, sizeof here.boot) != 0) {
+        recovery->believed = false;
+        error_set(&recovery->doubt, ERROR_INPUT,
+                  "the machine was started anew, and this action is set to durable_begin = no");
+    }
+}
+
+static void try_recovery(uv_work_t *pool)
+{
+    struct recovery *recovery = pool->data;
+    recovery->owner = tasklog_try_lock(recovery->prefix, &recovery->lock_fd);
+    if (recovery->owner == TASKLOG_HELD &&
+        clock_monotonic_us() - recovery->since_us > recovery->engine->is.recovery_wait_us) {
+        end_owner(recovery);
+        recovery->owner = tasklog_try_lock(recovery->prefix, &recovery->lock_fd);
+    }
+    if (recovery->owner == TASKLOG_NO_LOCK_FILE)
+        end_owner(recovery); /* nothing tells whether it lives: make sure that it does not */
+    if (recovery->owner != TASKLOG_HELD)
+        read_log(recovery);
+}
+
+/* ---- on the loop
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+static void on_tried(uv_work_t *pool, int status);
+
+static void free_records(struct recovery *recovery)
+{
+    for (size_t i = 0; i < recovery->count; i++)
+        free((void *)recovery->records[i].outcome);
+    free(recovery->records);
+    recovery->records = NULL;
+    recovery->count = 0;
+}
+
+static void on_recovery_closed(uv_handle_t *handle)
+{
+    struct recovery *recovery = handle->data;
+    recovery->engine->recoveries--;
+    dispatch_soon(recovery->engine);
+    engine_note(recovery->engine);
+    file_close(&recovery->lock_fd);
+    free_records(recovery);
+    free(recovery->prefix);
+    free(recovery);
+}
+
+static void queue_try(struct recovery *recovery)
+{
+    recovery->pool.data = recovery;
+    uv_queue_work(recovery->engine->is.loop, &recovery->pool, try_recovery, on_tried);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    queue_try(timer->data);
+}
+
+struct recovery_work {
+    struct store_work work;
+    struct recovery *recovery;
+    struct run *run;
+};
+
+static int apply_drop(struct store_work *work, struct error *error)
+{
+    const struct recovery *recovery = ((struct recovery_work *)work)->recovery;
+    return state_drop_instance(recovery->engine->is.state, recovery->row.id, error);
+}
+
+static void on_dropped(struct store_work *work, const struct error *failed)
+{
+    struct recovery *recovery = ((struct recovery_work *)work)->recovery;
+    struct error error = {0};
+    if (!failed)
+        tasklog_remove(recovery->prefix, &error);
+    if (error.message[0])
+        log_warning("%s", error.message);
+    uv_close((uv_handle_t *)&recovery->timer, on_recovery_closed);
+    free(work);
+}
+
+/* All runs have settled it. */
+static void finish(struct recovery *recovery)
+{
+    if (recovery->failed) { /* only at the end of the store: the next start recovers */
+        uv_close((uv_handle_t *)&recovery->timer, on_recovery_closed);
+        return;
+    }
+    struct recovery_work *drop = memory_new(sizeof *drop);
+    drop->work = (struct store_work){.database = &recovery->engine->is.state->database,
+                                     .apply = apply_drop,
+                                     .done = on_dropped,
+                                     .keep = true};
+    drop->recovery = recovery;
+    store_submit(recovery->engine->is.store, &drop->work);
+}
+
+static int apply_recovery(struct store_work *work, struct error *error)
+{
+    const struct recovery_work *step = (struct recovery_work *)work;
+    struct recovery *recovery = step->recovery;
+    if (!journal_holds(step->run->journal, recovery->row.id))
+        return 0;
+    FREE_CLEAN char *why =
+        recovery->believed
+            ? memory_text("its worker ended after it had begun and before it could say how it went")
+            : memory_format("whether it was begun cannot be told: %s", recovery->doubt.message);
+    return journal_recover(step->run->journal, recovery->row.id, recovery->records, recovery->count,
+                           recovery->believed, why, error);
+}
+
+static void on_recovered(struct store_work *work, const struct error *failed)
+{
+    struct recovery_work *step = (struct recovery_work *)work;
+    struct recovery *recovery = step->recovery;
+    struct engine *engine = recovery->engine;
+    if (failed)
+        recovery->failed = true;
+    step->run->pending--;
+    run_check_end(engine, step->run);
+    run_release(engine, step->run);
+    free(step);
+    if (--recovery->works == 0)
+        finish(recovery);
+}
+
+static void settle_runs(struct recovery *recovery)
+{
+    struct engine *engine = recovery->engine;
+    recovery->works = 1;
+    for (struct run *run = engine->runs; run; run = run->next) {
+        if (!run->journal || run->closing)
+            continue;
+        struct recovery_work *step = memory_new(sizeof *step);
+        *step = (struct recovery_work){
+            .work = {.database = &run->journal->database,
+                     .apply = apply_recovery,
+                     .done = on_recovered,
+                     .keep = true},
+            .recovery = recovery,
+            .run = run,
+        };
+        run->pending++;
+        recovery->works++;
+        store_submit(engine->is.store, &step->work);
+    }
+    if (--recovery->works == 0)
+        finish(recovery);
+}
+
+static void on_tried(uv_work_t *pool, int status)
+{
+    struct recovery *recovery = pool->data;
+    (void)status;
+    if (recovery->owner == TASKLOG_HELD) {
+        uv_timer_start(&recovery->timer, on_retry, LOCK_RETRY_MS, 0);
+        return;
+    }
+    if (!recovery->believed)
+        log_error("worker %s of action »%s«: %s; what it had claimed is in doubt", recovery->row.id,
+                  recovery->row.action, recovery->doubt.message);
+    settle_runs(recovery);
+}
+
+void recovery_begin(struct engine *engine, const struct instance_row *row)
+{
+    struct recovery *recovery = memory_new(sizeof *recovery);
+    recovery->engine = engine;
+    recovery->row = *row;
+    recovery->prefix = engine_log_prefix(engine->state_dir, row->id);
+    recovery->since_us = clock_monotonic_us();
+    recovery->lock_fd = -1;
+    engine->recoveries++;
+    uv_timer_init(engine->is.loop, &recovery->timer);
+    recovery->timer.data = recovery;
+    queue_try(recovery);
+}
