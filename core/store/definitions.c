@@ -322,6 +322,7 @@ static json_t *get(struct definitions *d, const struct table *table, int64_t id,
                    struct error *error)
 {
     struct trouble why = {0};
+    table_refill_budget(d);
     json_t *document = table_load(d, table, id, DEPTH_WHOLE, &why);
     if (!document) {
         trouble_tell(&why, error);
@@ -343,6 +344,7 @@ static int by_name(const void *left, const void *right)
 static json_t *list(struct definitions *d, const struct table *table, struct trouble *why)
 {
     size_t count, good = 0;
+    table_refill_budget(d);
     FREE_CLEAN int64_t *ids = table_ids(d, table, ROWS_MOST, &count, why);
     if (!ids)
         return NULL;

@@ -7,15 +7,12 @@
 #include "base/text.h"
 #include "store/definitions_internal.h"
 
-#define FILES_MOST 64000000 /* bytes of base64 in one frozen definition */
-
 struct freezing {
     struct definitions *d;
     int64_t id;
     enum depth depth;
     const char *name; /* the campaign's */
     const json_t *campaign;
-    size_t files; /* bytes so far */
     struct trouble *why;
 };
 
@@ -148,17 +145,6 @@ static int freeze_source(const struct freezing *f, json_t *frozen)
 
 /* ---- steps and their reports */
 
-static int count_files(struct freezing *f, const json_t *files)
-{
-    size_t i;
-    json_t *file;
-    json_array_foreach(files, i, file)
-    {
-        f->files += json_string_length(json_object_get(file, "content_base64"));
-    }
-    return f->files > FILES_MOST ? cannot(f, MESSAGE_FILES_TOO_LARGE, "48 MB", NULL, NULL) : 0;
-}
-
 /* 1: there is such a report, and it is in `reports` now; 0: there is none; -1. */
 static int add_report(struct freezing *f, const char *name, json_t *reports)
 {
@@ -169,8 +155,6 @@ static int add_report(struct freezing *f, const char *name, json_t *reports)
     JSON_CLEAN json_t *report = load_named(f, "report", name, &found);
     if (!report)
         return found || f->why->error.code ? -1 : 0;
-    if (count_files(f, json_object_get(report, "files")) < 0)
-        return -1;
     json_object_set_new(reports, name, pick(report, keys));
     return 1;
 }
@@ -259,7 +243,8 @@ static int freeze_all(struct freezing *f, json_t *frozen)
 
 json_t *freeze(struct definitions *d, int64_t campaign, enum depth depth, struct trouble *why)
 {
-    memset(why, 0, sizeof *why);
+    *why = (struct trouble){0};
+    table_refill_budget(d);
     JSON_CLEAN json_t *loaded = table_load(d, table_of_kind("campaign"), campaign, depth, why);
     if (!loaded) {
         char number[40];

@@ -27,6 +27,7 @@ struct definitions {
     int64_t schema_version; /* at the last comparison; -1: not compared yet */
     bool altered;           /* the tables are not the ones we made: nothing may be read from them */
     int64_t deadline_us;    /* of the present call, monotonic */
+    size_t budget;          /* bytes that the present call may still turn into JSON */
     struct error alteration; /* what is wrong, if altered */
 };
 
@@ -69,7 +70,7 @@ enum message {
     MESSAGE_WHICH_GROUP,
     MESSAGE_NO_GROUP,
     MESSAGE_NO_REPORT,
-    MESSAGE_FILES_TOO_LARGE,
+    MESSAGE_TOO_LARGE,
     MESSAGE_CANNOT_START,
     MESSAGE_REQUEST_RUBBISH,
     MESSAGE_REQUEST_NO_CAMPAIGN,
@@ -177,6 +178,9 @@ enum depth {
  * does not pass the checks) or what SQLite says. */
 json_t *table_load(struct definitions *d, const struct table *table, int64_t id, enum depth depth,
                    struct trouble *why);
+
+/* Begin to count anew what table_load turns into JSON. */
+void table_refill_budget(struct definitions *d);
 
 /* Only look: 0, or -1. */
 int table_check(struct definitions *d, const struct table *table, int64_t id, struct trouble *why);

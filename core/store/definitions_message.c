@@ -109,10 +109,10 @@ static const struct wording wordings[MESSAGE_COUNT] = {
                            "parameter »{3}«",
                            "Schritt »{1}«: es gibt keinen Bericht »{2}«: legen Sie ihn an, oder "
                            "nennen Sie in seinem Parameter »{3}« einen anderen"},
-    [MESSAGE_FILES_TOO_LARGE] = {"the reports' files are larger than {1} together: use smaller "
-                                 "images",
-                                 "die Dateien der Berichte sind zusammen größer als {1}: nehmen "
-                                 "Sie kleinere Bilder"},
+    [MESSAGE_TOO_LARGE] = {"the texts and files needed are larger than {1} together: use smaller "
+                           "images",
+                           "die benötigten Texte und Dateien sind zusammen größer als {1}: nehmen "
+                           "Sie kleinere Bilder"},
     [MESSAGE_CANNOT_START] = {"campaign »{1}« cannot be started: {2}",
                               "Kampagne »{1}« kann nicht gestartet werden: {2}"},
     [MESSAGE_REQUEST_RUBBISH] = {"the request cannot be read: {1}",

@@ -60,6 +60,7 @@ struct table {
 #define POSITION_MOST 1000000
 #define CHILDREN_MOST 1000
 #define SQL_MOST 1000000
+#define BUDGET 64000000
 #define LONG_TEXT 10000 /* longer ones are not listed */
 
 #define ID                                                                                         \
@@ -547,6 +548,22 @@ static json_t *content_json(const void *data, size_t size, enum depth depth)
     return json_stringn(buffer_string(&text), text.size);
 }
 
+void table_refill_budget(struct definitions *d)
+{
+    d->budget = BUDGET;
+}
+
+/* Many rows, each within its limits, are still bounded together. */
+static int spend(struct definitions *d, const struct table *table, int64_t id, size_t size,
+                 struct trouble *why)
+{
+    if (size > d->budget)
+        return trouble_set(why, ERROR_INPUT, MESSAGE_TOO_LARGE, table->name, id, "64 MB", NULL,
+                           NULL);
+    d->budget -= size;
+    return 0;
+}
+
 /* A checked cell. */
 static json_t *cell_json(struct definitions *d, const struct table *table,
                          const struct column *column, int64_t id, sqlite3_stmt *row, int at,
@@ -564,10 +581,13 @@ static json_t *cell_json(struct definitions *d, const struct table *table,
     const char *text = column_string(row, at);
     size_t size = (size_t)sqlite3_column_bytes(row, at);
     json_t *parameters = NULL;
+    bool is_content = column->kind == KIND_CONTENT;
+    if ((!is_content || depth == DEPTH_WHOLE) && spend(d, table, id, size, why) < 0)
+        return NULL;
     if (column->kind == KIND_PARAMETERS)
         return stored_parameters(table, column, id, text, size, &parameters, why) < 0 ? NULL
                                                                                       : parameters;
-    if (column->kind == KIND_CONTENT)
+    if (is_content)
         return content_json(sqlite3_column_blob(row, at), size, depth);
     return json_stringn(text, size);
 }

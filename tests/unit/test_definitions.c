@@ -64,7 +64,9 @@ static char *raw_text(struct site *site, const char *sql)
 static int open_site(void **state)
 {
     struct site *site = memory_new(sizeof *site);
-    strcpy(site->folder, "/tmp/test_definitions.XXXXXX");
+    bool in_memory = access("/dev/shm", W_OK) == 0; /* many databases, no need of a disk */
+    snprintf(site->folder, sizeof site->folder, "%s/test_definitions.XXXXXX",
+             in_memory ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(site->folder));
     snprintf(site->path, sizeof site->path, "%s/definitions/definitions.db", site->folder);
     site->d = definitions_open(site->path, &site->error);
@@ -658,6 +660,23 @@ static void test_more_problems_than_anybody_reads_are_cut(void **state)
     assert_int_equal(raw_number(site, "SELECT count(*) FROM problem"), 0);
 }
 
+static void test_many_rows_within_limits_are_bounded_together(void **state)
+{
+    struct site *site = *state;
+    insert_campaign(site);
+    raw(site, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9)"
+              "INSERT INTO report_file (report, name, mime_type, content)"
+              "SELECT 3, 'f' || i, 'a/b', zeroblob(9000000) FROM n");
+    assert_not_startable(site, "larger than 64 MB");
+    assert_null(definitions_get(site->d, "report", "3", &site->error));
+    assert_non_null(strstr(site->error.message, "larger than 64 MB"));
+    raw(site, "DELETE FROM report_file;"
+              "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1001)"
+              "INSERT INTO report_file (report, name, mime_type, content)"
+              "SELECT 3, 'f' || i, 'a/b', x'00' FROM n");
+    assert_not_startable(site, "more than 1000 rows of report_file");
+}
+
 /* ---- hostile schemas */
 
 static void test_triggers_and_views_are_named_and_not_run(void **state)
@@ -849,6 +868,7 @@ int main(void)
         TEST(test_a_broken_row_spares_the_others),
         TEST(test_problems_are_written_only_when_they_differ),
         TEST(test_more_problems_than_anybody_reads_are_cut),
+        TEST(test_many_rows_within_limits_are_bounded_together),
         TEST(test_triggers_and_views_are_named_and_not_run),
         TEST(test_altered_tables_stop_reading_until_mended),
         TEST(test_missing_tables_are_named),
