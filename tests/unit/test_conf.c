@@ -626,6 +626,7 @@ static char *secret(const char *value)
         return buffer_steal(&out);
     }
     assert_string_equal(out.data, "<");
+    assert_int_equal(out.size, 1);
     buffer_free(&out);
     assert_null(strstr(error.message, "hunter2"));
     return memory_text(error.message);
