@@ -222,6 +222,17 @@ static void hold_to_role(struct builder *builder, struct style *style, struct po
 }
 
 #define MAX_LISTS_OF_RULES 64
+#define MAX_PATH 24
+
+/* The element and what it stands in, for selectors. */
+static size_t path_of(struct builder *builder, const GumboNode *node, struct element_name *path)
+{
+    size_t length = 0;
+    for (; node && is_element(node) && length < MAX_PATH; node = node->parent)
+        path[length++] =
+            (struct element_name){html_tag(builder->job, node), html_attribute(node, "class")};
+    return length;
+}
 
 static const struct style *style_of(struct builder *builder, const GumboNode *node,
                                     const struct element *element, const struct style *parent,
@@ -233,8 +244,9 @@ static const struct style *style_of(struct builder *builder, const GumboNode *no
     apply_defaults(style, element);
     if (role_size > 0)
         style->size = role_size;
-    size_t count = sheet_match(builder->sheet, html_tag(builder->job, node),
-                               html_attribute(node, "class"), lists, MAX_LISTS_OF_RULES);
+    struct element_name path[MAX_PATH];
+    size_t length = path_of(builder, node, path);
+    size_t count = sheet_match(builder->sheet, path, length, lists, MAX_LISTS_OF_RULES);
     if ((lists[count] = inline_style(builder, node)))
         count++;
     style_apply(builder->job, style, parent, lists, count);

@@ -8,10 +8,18 @@
 
 #define MAX_RULES 500
 
-struct rule {
+#define MAX_PARTS 4
+
+/* "tag", ".class" or "tag.class". */
+struct part {
     const char *tag;        /* NULL: any */
     const char *class_name; /* NULL: any */
-    unsigned weight;        /* CSS's specificity */
+};
+
+struct rule {
+    struct part parts[MAX_PARTS]; /* from the element outwards */
+    unsigned count;
+    unsigned weight; /* CSS's specificity */
     struct declaration *declarations;
 };
 
@@ -39,18 +47,29 @@ bool sheet_has_class(const char *classes, const char *name)
     return false;
 }
 
-size_t sheet_match(const struct sheet *sheet, const char *tag, const char *classes,
+static bool part_matches(const struct part *part, const struct element_name *name)
+{
+    return (!part->tag || strcasecmp(part->tag, name->tag) == 0) &&
+           (!part->class_name || sheet_has_class(name->classes, part->class_name));
+}
+
+static bool rule_matches(const struct rule *rule, const struct element_name *path, size_t length)
+{
+    unsigned part = 1;
+    if (!part_matches(&rule->parts[0], &path[0]))
+        return false;
+    for (size_t i = 1; i < length && part < rule->count; i++)
+        part += part_matches(&rule->parts[part], &path[i]);
+    return part == rule->count;
+}
+
+size_t sheet_match(const struct sheet *sheet, const struct element_name *path, size_t length,
                    struct declaration **lists, size_t room)
 {
     size_t found = 0;
-    for (size_t i = 0; i < sheet->count && found < room; i++) {
-        const struct rule *rule = &sheet->rules[i];
-        if (rule->tag && strcasecmp(rule->tag, tag) != 0)
-            continue;
-        if (rule->class_name && !sheet_has_class(classes, rule->class_name))
-            continue;
-        lists[found++] = rule->declarations;
-    }
+    for (size_t i = 0; i < sheet->count && found < room; i++)
+        if (rule_matches(&sheet->rules[i], path, length))
+            lists[found++] = sheet->rules[i].declarations;
     return found;
 }
 
@@ -75,12 +94,16 @@ static size_t name_size(const char *text, size_t size)
     return i;
 }
 
-/* "tag", ".class" or "tag.class". */
-static bool read_selector(struct job *job, const char *text, size_t size, struct rule *rule)
+static bool read_part(struct job *job, const char *text, size_t size, struct rule *rule)
 {
+    struct part *part = &rule->parts[0];
     size_t tag = name_size(text, size);
+    if (rule->count == MAX_PARTS)
+        return false;
+    memmove(part + 1, part, rule->count++ * sizeof *part);
+    *part = (struct part){0};
     if (tag) {
-        rule->tag = arena_text_n(job->arena, text, tag);
+        part->tag = arena_text_n(job->arena, text, tag);
         rule->weight += 1;
     }
     if (tag == size)
@@ -88,9 +111,24 @@ static bool read_selector(struct job *job, const char *text, size_t size, struct
     if (text[tag] != '.' || name_size(text + tag + 1, size - tag - 1) != size - tag - 1 ||
         size - tag == 1)
         return false;
-    rule->class_name = arena_text_n(job->arena, text + tag + 1, size - tag - 1);
+    part->class_name = arena_text_n(job->arena, text + tag + 1, size - tag - 1);
     rule->weight += 10;
     return true;
+}
+
+/* Parts with blanks between them: the last is the element's own. */
+static bool read_selector(struct job *job, const char *text, size_t size, struct rule *rule)
+{
+    size_t begin = 0;
+    while (begin < size) {
+        size_t end = begin;
+        while (end < size && !isspace((unsigned char)text[end]))
+            end++;
+        if (end > begin && !read_part(job, text + begin, end - begin, rule))
+            return false;
+        begin = end + 1;
+    }
+    return rule->count > 0;
 }
 
 static int read_selectors(struct job *job, struct sheet *sheet, const char *text, size_t size,
@@ -109,8 +147,8 @@ static int read_selectors(struct job *job, struct sheet *sheet, const char *text
         struct position here = position_after(at, text, begin);
         if (!read_selector(job, text + begin, end - begin, &rule))
             job_warn(job, here,
-                     "the selector »%.*s« is not known here (element, .class and element.class "
-                     "are); its rule is ignored",
+                     "the selector »%.*s« is not known here (element, .class, element.class "
+                     "and one inside another are); its rule is ignored",
                      end - begin > 60 ? 60 : (int)(end - begin), text + begin);
         else if (add_rule(job, sheet, rule, here))
             return -1;

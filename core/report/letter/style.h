@@ -80,7 +80,7 @@ void style_apply(struct job *job, struct style *style, const struct style *paren
  * 0, or -1. */
 int style_length(const char *text, double em, bool pixels, struct length *length);
 
-/* A style sheet: rules of element and class selectors. */
+/* A style sheet: rules of element and class selectors, also one inside another (".info td"). */
 struct sheet;
 
 struct sheet *sheet_new(struct job *job);
@@ -89,9 +89,15 @@ struct sheet *sheet_new(struct job *job);
 int sheet_read(struct job *job, struct sheet *sheet, const char *text, size_t size,
                struct position at);
 
-/* The declarations for an element, weakest first: at most `room` lists into `lists`. `classes` is
- * the class attribute or NULL. */
-size_t sheet_match(const struct sheet *sheet, const char *tag, const char *classes,
+/* An element as selectors see it. */
+struct element_name {
+    const char *tag;
+    const char *classes; /* the class attribute, or NULL */
+};
+
+/* The declarations for the element path[0], which stands in path[1], and so on outwards; weakest
+ * first: at most `room` lists into `lists`. */
+size_t sheet_match(const struct sheet *sheet, const struct element_name *path, size_t length,
                    struct declaration **lists, size_t room);
 
 /* Is `name` one of the blank-separated `classes` (which may be NULL)? */
