@@ -107,13 +107,20 @@ static void hang_up(struct connection *connection)
     connection->host->timer_set(connection->timer, -1);
 }
 
-/* A connection that never brought a mail to its end tells something about the server. */
 static void close_for(struct connection *connection, enum connection_end end, const char *why)
 {
     hang_up(connection);
     connection->state = CLOSED;
-    connection->end = connection->mails ? CONNECTION_FINISHED : end;
+    connection->end = end;
     snprintf(connection->why, sizeof(connection->why), "%s", why);
+}
+
+/* A connection that never brought a mail to its end tells something about the server. */
+static void close_failed(struct connection *connection, const char *what)
+{
+    char why[480];
+    snprintf(why, sizeof(why), "%s: %s", connection->settings->server, what);
+    close_for(connection, connection->mails ? CONNECTION_FINISHED : CONNECTION_NOT_MADE, why);
 }
 
 static void close_now(struct connection *connection)
@@ -334,12 +341,10 @@ static void on_dialled(void *context, const char *why, int wrong_login)
 
 static void greeting_fails(struct connection *connection, enum event event)
 {
-    char line[350] = "", why[450];
-    if (event == LATER || event == LEAVING)
-        reply_line(&connection->reply, line, sizeof(line));
-    snprintf(why, sizeof(why), "%s: %s", connection->settings->server,
-             line[0] ? line : event_text(event));
-    close_for(connection, CONNECTION_NOT_MADE, why);
+    char line[350];
+    reply_line(&connection->reply, line, sizeof(line));
+    int answered = event == LATER || event == LEAVING;
+    close_failed(connection, answered ? line : event_text(event));
 }
 
 static void become_idle(struct connection *connection, enum event event)
@@ -434,7 +439,7 @@ static void deferred_by_reply(struct connection *connection, enum event event)
     char line[350];
     reply_line(&connection->reply, line, sizeof(line));
     over_by_reply(connection, CAMPAIGND_DEFERRED);
-    close_for(connection, CONNECTION_NOT_MADE, line);
+    close_failed(connection, line);
 }
 
 /* The server wants no more of this delivery. What was pipelined behind is still answered. 530
@@ -476,7 +481,7 @@ static void deferred(struct connection *connection, enum event event)
 {
     over(connection, CAMPAIGND_DEFERRED, 0, NULL, "%s: %s at %s, before the message was complete",
          connection->settings->server, event_text(event), position(connection->state));
-    close_for(connection, CONNECTION_NOT_MADE, event_text(event));
+    close_failed(connection, event_text(event));
 }
 
 /* A reply in the middle of the message: the server has made up its mind and will close. */
@@ -533,7 +538,7 @@ static void abandoned_answered(struct connection *connection, enum event event)
     (void)event;
     over(connection, CAMPAIGND_DEFERRED, 0, NULL, "%s: %.400s, before the message was complete",
          connection->settings->server, connection->why);
-    close_for(connection, CONNECTION_NOT_MADE, event_text(LOST));
+    close_failed(connection, event_text(LOST));
 }
 
 static void release_end(struct connection *connection, enum event event)
@@ -574,7 +579,7 @@ static void unknown(struct connection *connection, enum event event)
     over(connection, CAMPAIGND_UNKNOWN, 0, NULL,
          "%s: %s after the message was complete: it may have arrived", connection->settings->server,
          event_text(event));
-    close_for(connection, CONNECTION_NOT_MADE, event_text(event));
+    close_failed(connection, event_text(event));
 }
 
 /* ---- the table */

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* More than one for each connection are asked for, so that the next message is built while the
- * server still thinks about the last. */
-#define SPARE_TASKS(connections) ((connections) / 4 + 4)
+/* For each connection one more task than it has under way, so that when many replies come at once
+ * the next messages are built already. */
+#define SPARE_TASKS_MAX 64
 #define MAILDIR_TASKS 128
 /* Messages that are prepared and never asked for (their task was taken back) must not pile up. */
 #define PREPARED_MAX 2048
@@ -76,7 +76,8 @@ static int make_transport(struct plugin *plugin, struct campaignd_failure *why)
         plugin->maildir = maildir_new(plugin->host, settings->maildir);
         return 0;
     }
-    plugin->host->set_concurrency(settings->connections + SPARE_TASKS(settings->connections));
+    plugin->host->set_concurrency(settings->connections +
+                                  MIN(settings->connections + 1, SPARE_TASKS_MAX));
     plugin->pool = pool_new(plugin->host, settings, why);
     return plugin->pool ? 0 : -1;
 }

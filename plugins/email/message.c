@@ -286,17 +286,28 @@ GByteArray *message_build(const struct message_draft *draft)
     return bytes;
 }
 
+/* The next line of `from` … `end` that begins with a dot, or NULL. */
+static const guint8 *next_dot_line(const guint8 *from, const guint8 *end)
+{
+    while (from < end && (from = memchr(from, '\n', (size_t)(end - from)))) {
+        if (++from < end && *from == '.')
+            return from;
+    }
+    return NULL;
+}
+
 GByteArray *message_to_wire(GByteArray *message)
 {
     GByteArray *wire = message;
-    const guint8 *dot = memmem(message->data, message->len, "\n.", 2);
+    const guint8 *end = message->data + message->len;
+    const guint8 *dot = next_dot_line(message->data, end);
     if (dot) {
+        const guint8 *from = message->data;
         wire = g_byte_array_sized_new(message->len + 1024);
-        const guint8 *from = message->data, *end = message->data + message->len;
-        for (; dot; dot = memmem(from, (size_t)(end - from), "\n.", 2)) {
-            g_byte_array_append(wire, from, (guint)(dot + 1 - from));
+        for (; dot; dot = next_dot_line(from, end)) {
+            g_byte_array_append(wire, from, (guint)(dot - from));
             g_byte_array_append(wire, (const guint8 *)".", 1);
-            from = dot + 1;
+            from = dot;
         }
         g_byte_array_append(wire, from, (guint)(end - from));
         g_byte_array_unref(message);

@@ -121,11 +121,28 @@ static void put_character(struct writer *writer, gunichar character)
     }
 }
 
+/* How many bytes at `text` are plainly parts of a word. 0xc2 leads the blanks and controls of
+ * Latin-1. */
+static size_t plain_run(const char *text, size_t length)
+{
+    size_t i = 0;
+    while (i < length && (unsigned char)text[i] > 0x20 && text[i] != 0x7f && text[i] != '&' &&
+           (unsigned char)text[i] != 0xc2)
+        i++;
+    return i;
+}
+
 static void put_text(struct writer *writer, const char *text, size_t length)
 {
     for (size_t i = 0; i < length;) {
+        size_t taken = plain_run(text + i, length - i);
+        if (taken) {
+            g_string_append_len(writer->word, text + i, (gssize)taken);
+            i += taken;
+            continue;
+        }
         gunichar character;
-        size_t taken = text[i] == '&' ? decode_entity(text + i, length - i, &character) : 0;
+        taken = text[i] == '&' ? decode_entity(text + i, length - i, &character) : 0;
         if (!taken) {
             character = g_utf8_get_char(text + i);
             taken = (size_t)(g_utf8_next_char(text + i) - (text + i));
