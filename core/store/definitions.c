@@ -25,29 +25,18 @@
 
 /* ---- statements and transactions */
 
-void statement_finish(sqlite3_stmt **statement)
-{
-    sqlite3_finalize(*statement);
-    *statement = NULL;
-}
-
 void json_release(json_t **json)
 {
     json_decref(*json);
     *json = NULL;
 }
 
-int prepare(struct definitions *d, const char *sql, sqlite3_stmt **statement, struct trouble *why)
+int definitions_prepare(struct definitions *d, const char *sql, sqlite3_stmt **statement,
+                        struct trouble *why)
 {
     if (sqlite3_prepare_v2(d->db, sql, -1, statement, NULL) == SQLITE_OK)
         return 0;
     return trouble_sql(why, d, NULL);
-}
-
-const char *column_string(sqlite3_stmt *row, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(row, column);
-    return text ? text : "";
 }
 
 void transaction_end(struct transaction *transaction)
@@ -79,7 +68,7 @@ int transaction_commit(struct transaction *transaction, struct trouble *why)
 static int read_pragma(struct definitions *d, const char *sql, int64_t *value, struct trouble *why)
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d, sql, &row, why) < 0)
+    if (definitions_prepare(d, sql, &row, why) < 0)
         return -1;
     if (sqlite3_step(row) != SQLITE_ROW)
         return trouble_sql(why, d, NULL);
@@ -541,7 +530,7 @@ static int delete_row(struct definitions *d, const struct table *table, int64_t 
 {
     FREE_CLEAN char *sql = memory_format("DELETE FROM %s WHERE id = ?1", table_name(table));
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d, sql, &row, why) < 0)
+    if (definitions_prepare(d, sql, &row, why) < 0)
         return -1;
     sqlite3_bind_int64(row, 1, id);
     return sqlite3_step(row) == SQLITE_DONE ? 0 : trouble_sql(why, d, table_name(table));

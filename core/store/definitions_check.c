@@ -39,22 +39,22 @@ static int check_references(struct definitions *d, const struct table *table,
 {
     const char *name = table_name(table);
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d,
-                "SELECT f.rowid, f.parent, k.\"from\"\n"
-                "FROM pragma_foreign_key_check(?1) AS f\n"
-                "JOIN pragma_foreign_key_list(?1) AS k ON k.id = f.fkid\n"
-                "WHERE k.seq = (\n"
-                "    SELECT max(seq)\n"
-                "    FROM pragma_foreign_key_list(?1)\n"
-                "    WHERE id = k.id)\n"
-                "LIMIT 1000",
-                &row, why) < 0)
+    if (definitions_prepare(d,
+                            "SELECT f.rowid, f.parent, k.\"from\"\n"
+                            "FROM pragma_foreign_key_check(?1) AS f\n"
+                            "JOIN pragma_foreign_key_list(?1) AS k ON k.id = f.fkid\n"
+                            "WHERE k.seq = (\n"
+                            "    SELECT max(seq)\n"
+                            "    FROM pragma_foreign_key_list(?1)\n"
+                            "    WHERE id = k.id)\n"
+                            "LIMIT 1000",
+                            &row, why) < 0)
         return -1;
     sqlite3_bind_text(row, 1, name, -1, SQLITE_STATIC);
     int result;
     while ((result = sqlite3_step(row)) == SQLITE_ROW)
         findings_add(findings, true, MESSAGE_DANGLING, name, sqlite3_column_int64(row, 0),
-                     column_string(row, 2), column_string(row, 1), NULL);
+                     sql_text(row, 2), sql_text(row, 1), NULL);
     if (result == SQLITE_TOOBIG || result == SQLITE_ERROR) {
         trouble_sql(why, d, name);
         findings_add_trouble(findings, why);
@@ -80,7 +80,7 @@ static char *campaign_name(struct definitions *d, int64_t id)
 static int check_campaign(struct definitions *d, int64_t id, struct findings *findings,
                           struct trouble *why)
 {
-    JSON_CLEAN json_t *frozen = freeze(d, id, DEPTH_WITHOUT_CONTENT, why);
+    JSON_CLEAN json_t *frozen = definitions_freeze_now(d, id, DEPTH_WITHOUT_CONTENT, why);
     if (frozen || is_draft(why))
         return 0;
     if (why->error.code != ERROR_INPUT)
@@ -115,12 +115,12 @@ static int check_campaigns(struct definitions *d, struct findings *findings, str
 static int check_requests(struct definitions *d, struct findings *findings, struct trouble *why)
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d,
-                "SELECT id\n"
-                "FROM start_request\n"
-                "WHERE state NOT IN ('pending', 'accepted', 'refused')\n"
-                "LIMIT 1000",
-                &row, why) < 0)
+    if (definitions_prepare(d,
+                            "SELECT id\n"
+                            "FROM start_request\n"
+                            "WHERE state NOT IN ('pending', 'accepted', 'refused')\n"
+                            "LIMIT 1000",
+                            &row, why) < 0)
         return -1;
     int result;
     while ((result = sqlite3_step(row)) == SQLITE_ROW)
@@ -152,11 +152,11 @@ static int look(struct definitions *d, struct findings *findings, struct trouble
 /* A row of `problem` that says what was found? */
 static bool says(sqlite3_stmt *row, const struct finding *finding)
 {
-    return text_equal(column_string(row, 1), finding->table) &&
+    return text_equal(sql_text(row, 1), finding->table) &&
            sqlite3_column_int64(row, 2) == finding->row &&
-           text_equal(column_string(row, 3), finding->error ? "error" : "warning") &&
-           text_equal(column_string(row, 4), finding->english) &&
-           text_equal(column_string(row, 5), finding->german);
+           text_equal(sql_text(row, 3), finding->error ? "error" : "warning") &&
+           text_equal(sql_text(row, 4), finding->english) &&
+           text_equal(sql_text(row, 5), finding->german);
 }
 
 /* What is to change: rows of `problem` that are no more, findings that are new. */
@@ -185,12 +185,12 @@ static int compare(struct definitions *d, const struct findings *findings,
                    struct difference *difference, struct trouble *why)
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d,
-                "SELECT id, table_name, row_id, severity, message_en, message_de\n"
-                "FROM problem\n"
-                "ORDER BY id\n"
-                "LIMIT 3000",
-                &row, why) < 0)
+    if (definitions_prepare(d,
+                            "SELECT id, table_name, row_id, severity, message_en, message_de\n"
+                            "FROM problem\n"
+                            "ORDER BY id\n"
+                            "LIMIT 3000",
+                            &row, why) < 0)
         return -1;
     int result;
     while ((result = sqlite3_step(row)) == SQLITE_ROW)
@@ -218,7 +218,7 @@ static int delete_gone(struct definitions *d, const struct difference *differenc
                    ? 0
                    : trouble_sql(why, d, "problem");
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d, "DELETE FROM problem WHERE id = ?1", &row, why) < 0)
+    if (definitions_prepare(d, "DELETE FROM problem WHERE id = ?1", &row, why) < 0)
         return -1;
     for (size_t i = 0; i < difference->gone_count; i++) {
         sqlite3_reset(row);
@@ -248,10 +248,11 @@ static int insert_new(struct definitions *d, const struct findings *findings,
                       const struct difference *difference, struct trouble *why)
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d,
-                "INSERT INTO problem (table_name, row_id, severity, message_en, message_de)\n"
-                "VALUES (?1, ?2, ?3, ?4, ?5)",
-                &row, why) < 0)
+    if (definitions_prepare(
+            d,
+            "INSERT INTO problem (table_name, row_id, severity, message_en, message_de)\n"
+            "VALUES (?1, ?2, ?3, ?4, ?5)",
+            &row, why) < 0)
         return -1;
     for (size_t i = 0; i < findings->count; i++)
         if ((difference->all_gone || !difference->known[i]) &&
@@ -305,24 +306,25 @@ int definitions_check(struct definitions *definitions, struct error *error)
 
 static json_t *problem_json(sqlite3_stmt *row)
 {
-    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s}", "table", column_string(row, 0), "row",
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s}", "table", sql_text(row, 0), "row",
                      sqlite3_column_type(row, 1) == SQLITE_NULL
                          ? json_null()
                          : json_integer(sqlite3_column_int64(row, 1)),
-                     "severity", column_string(row, 2), "message_en", column_string(row, 3),
-                     "message_de", column_string(row, 4), "found_at", column_string(row, 5));
+                     "severity", sql_text(row, 2), "message_en", sql_text(row, 3), "message_de",
+                     sql_text(row, 4), "found_at", sql_text(row, 5));
 }
 
 /* What a site writes into `problem` itself and is no text is passed over. */
 static json_t *read_problems(struct definitions *d, struct trouble *why)
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d,
-                "SELECT table_name, row_id, severity, message_en, message_de, found_at\n"
-                "FROM problem\n"
-                "ORDER BY severity, table_name, row_id, id\n"
-                "LIMIT 1000",
-                &row, why) < 0)
+    if (definitions_prepare(
+            d,
+            "SELECT table_name, row_id, severity, message_en, message_de, found_at\n"
+            "FROM problem\n"
+            "ORDER BY severity, table_name, row_id, id\n"
+            "LIMIT 1000",
+            &row, why) < 0)
         return NULL;
     JSON_CLEAN json_t *problems = json_array();
     int result;

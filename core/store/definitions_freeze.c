@@ -54,14 +54,14 @@ static json_t *load_named(const struct freezing *f, const char *kind, const char
 static int has_distributor_category(const struct freezing *f, const char *report)
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(f->d,
-                "SELECT 1\n"
-                "FROM report\n"
-                "JOIN report_category ON report_category.report = report.id\n"
-                "JOIN category ON category.id = report_category.category\n"
-                "WHERE report.name = ?1\n"
-                "    AND category.distributor = 1",
-                &row, f->why) < 0)
+    if (definitions_prepare(f->d,
+                            "SELECT 1\n"
+                            "FROM report\n"
+                            "JOIN report_category ON report_category.report = report.id\n"
+                            "JOIN category ON category.id = report_category.category\n"
+                            "WHERE report.name = ?1\n"
+                            "    AND category.distributor = 1",
+                            &row, f->why) < 0)
         return -1;
     sqlite3_bind_text(row, 1, report, -1, SQLITE_STATIC);
     int result = sqlite3_step(row);
@@ -241,7 +241,8 @@ static int freeze_all(struct freezing *f, json_t *frozen)
                : 0;
 }
 
-json_t *freeze(struct definitions *d, int64_t campaign, enum depth depth, struct trouble *why)
+json_t *definitions_freeze_now(struct definitions *d, int64_t campaign, enum depth depth,
+                               struct trouble *why)
 {
     *why = (struct trouble){0};
     table_refill_budget(d);
@@ -273,7 +274,7 @@ json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, st
     TRANSACTION_CLEAN struct transaction transaction = {0};
     json_t *frozen = NULL;
     if (definitions_enter(&transaction, definitions, false, &why) == 0)
-        frozen = freeze(definitions, campaign, DEPTH_WHOLE, &why);
+        frozen = definitions_freeze_now(definitions, campaign, DEPTH_WHOLE, &why);
     if (frozen)
         return frozen;
     trouble_tell(&why, error);

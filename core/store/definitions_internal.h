@@ -3,7 +3,9 @@
  *
  *   definitions.c           open, transactions, documents: list, get, put, delete
  *   definitions_schema.c    the schema, its migrations, the comparison with what is there
- *   definitions_table.c     what each column may hold, in one table; rows to JSON and back
+ *   definitions_table.c     what each column of each table may hold
+ *   definitions_row.c       rows, checked, to JSON
+ *   definitions_write.c     documents to rows
  *   definitions_check.c     all rows looked at, `problem` brought up to date
  *   definitions_freeze.c    what a run needs, in one document
  *   definitions_start.c     start requests
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 
 #include "store/definitions.h"
+#include "store/sql.h"
 
 struct schema;
 
@@ -122,9 +125,6 @@ void findings_free(struct findings *findings);
 
 /* ---- statements and transactions (definitions.c) */
 
-void statement_finish(sqlite3_stmt **statement);
-#define STATEMENT_CLEAN __attribute__((cleanup(statement_finish)))
-
 void json_release(json_t **json);
 #define JSON_CLEAN __attribute__((cleanup(json_release)))
 
@@ -143,10 +143,8 @@ int transaction_commit(struct transaction *transaction, struct trouble *why);
 int definitions_enter(struct transaction *transaction, struct definitions *d, bool to_write,
                       struct trouble *why);
 
-int prepare(struct definitions *d, const char *sql, sqlite3_stmt **statement, struct trouble *why);
-
-/* A text column, never NULL. */
-const char *column_string(sqlite3_stmt *row, int column);
+int definitions_prepare(struct definitions *d, const char *sql, sqlite3_stmt **statement,
+                        struct trouble *why);
 
 /* ---- the schema (definitions_schema.c) */
 
@@ -158,7 +156,7 @@ int schema_compare(struct definitions *d, struct findings *findings, bool *alter
                    struct trouble *why);
 bool schema_can_hold_problems(struct definitions *d);
 
-/* ---- tables (definitions_table.c) */
+/* ---- tables (definitions_table.c, _row.c, _write.c) */
 
 struct table;
 
@@ -204,6 +202,7 @@ int64_t *table_ids(struct definitions *d, const struct table *table, size_t most
 /* ---- freezing (definitions_freeze.c) */
 
 /* Inside a transaction. */
-json_t *freeze(struct definitions *d, int64_t campaign, enum depth depth, struct trouble *why);
+json_t *definitions_freeze_now(struct definitions *d, int64_t campaign, enum depth depth,
+                               struct trouble *why);
 
 #endif

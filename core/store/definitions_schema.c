@@ -318,8 +318,8 @@ static bool is_the_sites_own(const char *type, const char *name, const char *tab
 static void compare_object(const struct schema *expected, sqlite3_stmt *row, bool *seen,
                            struct findings *findings, bool *altered)
 {
-    const char *type = column_string(row, 0), *name = column_string(row, 1);
-    const char *table = column_string(row, 2);
+    const char *type = sql_text(row, 0), *name = sql_text(row, 1);
+    const char *table = sql_text(row, 2);
     const char *sql = (const char *)sqlite3_column_text(row, 3);
     size_t at;
     const struct object *object = object_find(expected, name, &at);
@@ -342,7 +342,7 @@ int schema_compare(struct definitions *d, struct findings *findings, bool *alter
     *altered = false;
     bool seen[sizeof d->expected->objects / sizeof *d->expected->objects] = {false};
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d, SELECT_OBJECTS, &row, why) < 0)
+    if (definitions_prepare(d, SELECT_OBJECTS, &row, why) < 0)
         return -1;
     int result;
     while ((result = sqlite3_step(row)) == SQLITE_ROW)

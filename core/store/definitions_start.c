@@ -14,14 +14,14 @@
 static int next_pending(struct definitions *d, int64_t after, int64_t *id, struct trouble *why)
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d,
-                "SELECT id\n"
-                "FROM start_request\n"
-                "WHERE state = 'pending'\n"
-                "    AND id > ?1\n"
-                "ORDER BY id\n"
-                "LIMIT 1",
-                &row, why) < 0)
+    if (definitions_prepare(d,
+                            "SELECT id\n"
+                            "FROM start_request\n"
+                            "WHERE state = 'pending'\n"
+                            "    AND id > ?1\n"
+                            "ORDER BY id\n"
+                            "LIMIT 1",
+                            &row, why) < 0)
         return -1;
     sqlite3_bind_int64(row, 1, after);
     int result = sqlite3_step(row);
@@ -47,7 +47,7 @@ static bool is_line(const char *text, size_t size)
 
 static bool read_text(sqlite3_stmt *row, int column, size_t size, const char **text)
 {
-    *text = column_string(row, column);
+    *text = sql_text(row, column);
     return sqlite3_column_type(row, column) == SQLITE_TEXT &&
            (size_t)sqlite3_column_bytes(row, column) < size;
 }
@@ -82,12 +82,12 @@ static int examine(sqlite3_stmt *row, struct definitions_start *out, struct trou
 static int read_request(struct definitions *d, struct definitions_start *out, struct trouble *why)
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d,
-                "SELECT r.uuid, r.requested_by, r.campaign, c.id\n"
-                "FROM start_request AS r\n"
-                "LEFT JOIN campaign AS c ON c.id = r.campaign\n"
-                "WHERE r.id = ?1",
-                &row, why) < 0)
+    if (definitions_prepare(d,
+                            "SELECT r.uuid, r.requested_by, r.campaign, c.id\n"
+                            "FROM start_request AS r\n"
+                            "LEFT JOIN campaign AS c ON c.id = r.campaign\n"
+                            "WHERE r.id = ?1",
+                            &row, why) < 0)
         return -1;
     sqlite3_bind_int64(row, 1, out->id);
     int result = sqlite3_step(row);
@@ -101,11 +101,11 @@ static int write_answer(struct definitions *d, int64_t id, const char *state, in
                         const char *message, struct trouble *why)
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d,
-                "UPDATE start_request\n"
-                "SET state = ?2, run = ?3, message = ?4, answered_at = ?5\n"
-                "WHERE id = ?1",
-                &row, why) < 0)
+    if (definitions_prepare(d,
+                            "UPDATE start_request\n"
+                            "SET state = ?2, run = ?3, message = ?4, answered_at = ?5\n"
+                            "WHERE id = ?1",
+                            &row, why) < 0)
         return -1;
     char now[TEXT_TIME_SIZE], shown[1024];
     text_time(now, clock_now_us());
@@ -170,7 +170,8 @@ static int present_answer(struct definitions *d, int64_t id, const char *state, 
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
     struct trouble why = {0};
-    if (prepare(d, "SELECT state, run FROM start_request WHERE id = ?1", &row, &why) < 0)
+    if (definitions_prepare(d, "SELECT state, run FROM start_request WHERE id = ?1", &row, &why) <
+        0)
         return trouble_tell(&why, error);
     sqlite3_bind_int64(row, 1, id);
     int result = sqlite3_step(row);
@@ -180,7 +181,7 @@ static int present_answer(struct definitions *d, int64_t id, const char *state, 
         trouble_sql(&why, d, "start_request");
         return trouble_tell(&why, error);
     }
-    const char *now = column_string(row, 0);
+    const char *now = sql_text(row, 0);
     if (text_equal(now, "pending"))
         return 0;
     if (text_equal(now, state) && sqlite3_column_int64(row, 1) == run)
@@ -221,10 +222,10 @@ static int insert_request(struct definitions *d, int64_t campaign, const char *r
                           const char *uuid, struct trouble *why)
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
-    if (prepare(d,
-                "INSERT INTO start_request (uuid, campaign, requested_by)\n"
-                "VALUES (?1, ?2, ?3)",
-                &row, why) < 0)
+    if (definitions_prepare(d,
+                            "INSERT INTO start_request (uuid, campaign, requested_by)\n"
+                            "VALUES (?1, ?2, ?3)",
+                            &row, why) < 0)
         return -1;
     char who[200];
     text_copy(who, sizeof who, requested_by ? requested_by : "");

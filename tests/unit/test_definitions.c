@@ -541,6 +541,68 @@ static void test_what_dangles_is_named_with_the_mend(void **state)
     assert_int_equal(site->error.code, ERROR_NOT_FOUND);
 }
 
+/* The first SQL block of docs/schema.md, without the shell's own commands. */
+static char *documented_example(struct site *site)
+{
+    BUFFER_CLEAN struct buffer page = {0};
+    if (file_read("docs/schema.md", 1000000, &page, &site->error) < 0)
+        fail_msg("%s (run from the project's folder)", site->error.message);
+    char *sql = strstr(buffer_string(&page), "```sql\n");
+    assert_non_null(sql);
+    sql += strlen("```sql\n");
+    char *end = strstr(sql, "\n```\n");
+    assert_non_null(end);
+    end[1] = '\0';
+    for (char *line = sql; line; line = strchr(line, '\n'), line += line != NULL)
+        if (*line == '.')
+            memset(line, ' ', strcspn(line, "\n"));
+    return memory_text(sql);
+}
+
+static void test_the_documented_example_can_be_started(void **state)
+{
+    struct site *site = *state;
+    FREE_CLEAN char *sql = documented_example(site);
+    raw(site, "PRAGMA ignore_check_constraints = OFF");
+    raw(site, sql);
+    assert_int_equal(check(site), 0);
+    assert_int_equal(raw_number(site, "SELECT count(*) FROM problem"), 0);
+    struct definitions_start start;
+    assert_int_equal(definitions_next_start(site->d, &start, &site->error), 1);
+    json_t *frozen = definitions_freeze(site->d, start.campaign, &site->error);
+    if (!frozen)
+        fail_msg("%s", site->error.message);
+    assert_int_equal(json_array_size(json_object_get(frozen, "steps")), 2);
+    assert_int_equal(json_object_size(json_object_get(frozen, "reports")), 2);
+    json_decref(frozen);
+}
+
+/* Each table and column stands in docs/schema.md. */
+static void test_every_column_is_documented(void **state)
+{
+    struct site *site = *state;
+    BUFFER_CLEAN struct buffer page = {0};
+    assert_int_equal(file_read("docs/schema.md", 1000000, &page, &site->error), 0);
+    sqlite3_stmt *row;
+    assert_int_equal(sqlite3_prepare_v2(site->raw,
+                                        "SELECT m.name, c.name FROM sqlite_schema AS m"
+                                        "    JOIN pragma_table_info(m.name) AS c"
+                                        "    WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'"
+                                        "    AND c.name <> 'id'",
+                                        -1, &row, NULL),
+                     SQLITE_OK);
+    while (sqlite3_step(row) == SQLITE_ROW) {
+        const char *table = (const char *)sqlite3_column_text(row, 0);
+        const char *column = (const char *)sqlite3_column_text(row, 1);
+        FREE_CLEAN char *marked = memory_format("`%s`", column);
+        FREE_CLEAN char *with_table = memory_format("`%s.%s`", table, column);
+        if (!strstr(buffer_string(&page), table) ||
+            (!strstr(buffer_string(&page), marked) && !strstr(buffer_string(&page), with_table)))
+            fail_msg("docs/schema.md does not mention %s.%s", table, column);
+    }
+    sqlite3_finalize(row);
+}
+
 /* ---- hostile rows */
 
 static void test_rubbish_in_rows_comes_back_as_problems(void **state)
@@ -864,6 +926,8 @@ int main(void)
         TEST(test_a_frozen_campaign_has_all_that_a_run_needs),
         TEST(test_a_distributor_brings_its_query),
         TEST(test_what_dangles_is_named_with_the_mend),
+        TEST(test_the_documented_example_can_be_started),
+        TEST(test_every_column_is_documented),
         cmocka_unit_test(test_rubbish_in_rows_comes_back_as_problems),
         TEST(test_a_broken_row_spares_the_others),
         TEST(test_problems_are_written_only_when_they_differ),
