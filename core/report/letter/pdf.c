@@ -1,6 +1,7 @@
 #include "report/letter/pdf.h"
 
 #include <cairo-pdf.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,32 +38,87 @@ static void draw_pages(struct job *job, const struct pages *pages, cairo_surface
     cairo_destroy(cairo);
 }
 
-/*
- * The document's language belongs into the catalogue, and Cairo 1.16 has no call for it. The
- * catalogue is the last object that Cairo writes, right before the table of offsets: what grows
- * there moves nothing but the table itself, whose own offset stands in the last lines.
- */
-static void set_language(struct buffer *pdf, size_t begin, const char *language)
+/* A finished PDF that is corrected afterwards. */
+struct file {
+    struct buffer *pdf;
+    size_t begin; /* of the file in it */
+    size_t table; /* of offsets, from there */
+};
+
+static bool find_table(struct file *file)
 {
-    static const char mark[] = "/Type /Catalog", last[] = "startxref\n";
-    char *bytes = pdf->data + begin;
-    size_t size = pdf->size - begin;
-    char *start = size > 64 ? memmem(bytes + size - 64, 64, last, sizeof last - 1) : NULL;
-    size_t table = start ? strtoul(start + sizeof last - 1, NULL, 10) : 0;
-    if (table < 300 || table >= size || memcmp(bytes + table, "xref", 4) != 0)
+    static const char last[] = "startxref\n";
+    const char *bytes = file->pdf->data + file->begin;
+    size_t size = file->pdf->size - file->begin;
+    const char *start = size > 64 ? memmem(bytes + size - 64, 64, last, sizeof last - 1) : NULL;
+    file->table = start ? strtoul(start + sizeof last - 1, NULL, 10) : 0;
+    return file->table && file->table + 64 < size &&
+           memcmp(bytes + file->table, "xref\n0 ", 7) == 0;
+}
+
+/* The entries of the table, "0000000015 00000 n \n", for what now stands `size` bytes later. */
+static void move_offsets(struct file *file, size_t at, size_t size)
+{
+    char *entry = file->pdf->data + file->begin + file->table + 5;
+    unsigned long count = strtoul(entry + 2, NULL, 10);
+    char *end = file->pdf->data + file->pdf->size;
+    entry = memchr(entry, '\n', (size_t)(end - entry));
+    for (entry++; count && end - entry > 20; count--, entry += 20) {
+        size_t offset = strtoul(entry, NULL, 10);
+        char text[24];
+        if (offset <= at || entry[17] != 'n')
+            continue;
+        snprintf(text, sizeof text, "%010zu", offset + size);
+        memcpy(entry, text, 10);
+    }
+}
+
+/* The last `mark` not far before the table: texts of the letter, which may say anything, stand
+ * before it. */
+static const char *find_mark(const struct file *file, const char *mark)
+{
+    size_t window = file->table < 4000 ? file->table : 4000, size = strlen(mark);
+    const char *end = file->pdf->data + file->begin + file->table, *found = NULL;
+    const char *next = end - window;
+    while ((next = memmem(next, (size_t)(end - next), mark, size)))
+        found = next++;
+    return found;
+}
+
+/* Put `text` behind the last `mark`, which is not far before the table, and set the offsets right.
+ */
+static void insert_after(struct file *file, const char *mark, const char *text)
+{
+    size_t size = strlen(text);
+    const char *bytes = file->pdf->data + file->begin;
+    const char *found = find_mark(file, mark);
+    if (!found)
         return;
-    char *catalog = memmem(bytes + table - 300, 300, mark, sizeof mark - 1);
-    if (!catalog || memmem(catalog, (size_t)(bytes + table - catalog), " obj", 4))
-        return;
-    char entry[80];
-    int added = snprintf(entry, sizeof entry, "\n   /Lang (%s)", language);
+    size_t at = (size_t)(found - bytes) + strlen(mark);
+    move_offsets(file, at, size);
     BUFFER_CLEAN struct buffer tail = {0};
-    size_t keep = (size_t)(catalog - bytes) + sizeof mark - 1;
-    buffer_text(&tail, entry);
-    buffer_append(&tail, bytes + keep, (size_t)(start - bytes) - keep);
-    buffer_printf(&tail, "startxref\n%zu\n%%%%EOF\n", table + (size_t)added);
-    pdf->size = begin + keep;
-    buffer_append(pdf, tail.data, tail.size);
+    buffer_append(&tail, bytes + at, file->pdf->size - file->begin - at);
+    file->pdf->size = file->begin + at;
+    file->table += size;
+    buffer_append(file->pdf, text, size);
+    buffer_append(file->pdf, tail.data, tail.size);
+    const char *start = memmem(file->pdf->data + file->pdf->size - 64, 64, "startxref\n", 10);
+    file->pdf->size = (size_t)(start - file->pdf->data);
+    buffer_printf(file->pdf, "startxref\n%zu\n%%%%EOF\n", file->table);
+}
+
+/* Cairo 1.16 has no call for a document's language, which belongs into the catalogue, and writes
+ * dates without the "D:" that PDF asks for. Both objects stand at the file's end. */
+static void correct(struct buffer *pdf, size_t begin, const char *language)
+{
+    struct file file = {.pdf = pdf, .begin = begin};
+    char entry[64];
+    if (!find_table(&file))
+        return;
+    snprintf(entry, sizeof entry, "\n   /Lang (%s)", language);
+    insert_after(&file, "/Type /Catalog", entry);
+    if (!memmem(pdf->data + begin, pdf->size - begin, "/CreationDate (D:", 17))
+        insert_after(&file, "/CreationDate (", "D:");
 }
 
 int pdf_write(struct job *job, const struct document *document, const struct pages *pages,
@@ -86,6 +142,6 @@ int pdf_write(struct job *job, const struct document *document, const struct pag
         return error_set(job->error, ERROR_SYSTEM, "letter: the PDF cannot be written: %s",
                          cairo_status_to_string(status));
     }
-    set_language(pdf, begin, job->language);
+    correct(pdf, begin, job->language);
     return 0;
 }
