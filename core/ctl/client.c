@@ -1,0 +1,225 @@
+#include "ctl/client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "ctl/command.h"
+
+#define ANSWER_MAXIMUM ((size_t)256 * 1024 * 1024)
+#define CONNECT_SECONDS 10L
+#define ANSWER_SECONDS 600L /* a reload waits until new workers are ready */
+
+struct client {
+    CURL *curl;
+    char *socket_path;
+    bool too_large;
+};
+
+struct client *client_new(const char *socket_path)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    struct client *client = memory_new(sizeof *client);
+    client->socket_path = memory_text(socket_path);
+    client->curl = curl_easy_init();
+    if (!client->curl)
+        memory_exhausted(0);
+    return client;
+}
+
+void client_free(struct client *client)
+{
+    if (!client)
+        return;
+    curl_easy_cleanup(client->curl);
+    curl_global_cleanup();
+    free(client->socket_path);
+    free(client);
+}
+
+void reply_free(struct reply *reply)
+{
+    json_decref(reply->json);
+    reply->json = NULL;
+    buffer_free(&reply->bytes);
+}
+
+void client_encode(struct buffer *path, const char *name)
+{
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+        if ((*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') ||
+            *c == '-' || *c == '_' || *c == '~')
+            buffer_char(path, (char)*c);
+        else
+            buffer_printf(path, "%%%02X", *c);
+}
+
+char *client_path(const char *collection, const char *name, const char *verb)
+{
+    struct buffer path = {0};
+    buffer_printf(&path, "%s/", collection);
+    client_encode(&path, name);
+    if (verb)
+        buffer_printf(&path, "/%s", verb);
+    return buffer_steal(&path);
+}
+
+struct sink {
+    struct client *client;
+    struct reply *reply;
+};
+
+static size_t on_data(char *data, size_t one, size_t size, void *context)
+{
+    (void)one;
+    struct sink *sink = context;
+    if (sink->reply->bytes.size + size > ANSWER_MAXIMUM) {
+        sink->client->too_large = true;
+        return 0;
+    }
+    buffer_append(&sink->reply->bytes, data, size);
+    return size;
+}
+
+/* The name that a Content-Disposition proposes, made harmless. */
+static void take_file_name(struct reply *reply, const char *value, size_t size)
+{
+    static const char mark[] = "filename*=UTF-8''";
+    const char *at = memmem(value, size, mark, strlen(mark));
+    if (!at)
+        return;
+    at += strlen(mark);
+    int length = (int)(value + size - at);
+    while (length > 0 && (at[length - 1] == '\r' || at[length - 1] == '\n'))
+        length--;
+    int decoded = 0;
+    char *name = curl_easy_unescape(NULL, at, length, &decoded);
+    if (!name)
+        return;
+    text_copy(reply->file_name, sizeof reply->file_name, name);
+    curl_free(name);
+    command_safe_file_name(reply->file_name);
+}
+
+static size_t on_header(char *data, size_t one, size_t size, void *context)
+{
+    (void)one;
+    static const char name[] = "content-disposition:";
+    struct sink *sink = context;
+    if (size > strlen(name) && !strncasecmp(data, name, strlen(name)))
+        take_file_name(sink->reply, data, size);
+    return size;
+}
+
+static int no_answer(struct invocation *invocation, CURLcode result, const char *detail)
+{
+    struct client *client = invocation->client;
+    long error_number = 0;
+    curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &error_number);
+    if (client->too_large)
+        return fail(invocation, EXIT_WRONG, TOO_LARGE);
+    if (result == CURLE_COULDNT_CONNECT && error_number == EACCES)
+        return fail(invocation, EXIT_DENIED, NO_PERMISSION, client->socket_path);
+    const char *reason = *detail ? detail : curl_easy_strerror(result);
+    if (result == CURLE_COULDNT_CONNECT)
+        return fail(invocation, EXIT_UNREACHABLE, UNREACHABLE, client->socket_path,
+                    error_number ? strerror((int)error_number) : reason);
+    return fail(invocation, EXIT_UNREACHABLE, CONNECTION_LOST, client->socket_path, reason);
+}
+
+/* What to do about a refusal, if the command line can help. */
+static char *hint(const struct invocation *invocation, int code, long status)
+{
+    const char *noun = invocation->command->noun;
+    if (code == EXIT_NOT_FOUND && invocation->command->verb)
+        return message_with(MESSAGE_HINT_LIST, noun, NULL);
+    if (code == EXIT_NOT_FOUND && text_equal(noun, "preview"))
+        return message_with(MESSAGE_HINT_LIST, "campaign", NULL);
+    if (code == EXIT_CONFLICT && invocation->command->verb &&
+        text_equal(invocation->command->verb, "edit"))
+        return message_with(MESSAGE_HINT_CHANGED, NULL);
+    if (status == 503)
+        return message_with(MESSAGE_HINT_BUSY, NULL);
+    if (status >= 500)
+        return message_with(MESSAGE_HINT_LOG, NULL);
+    return NULL;
+}
+
+static int refused(struct invocation *invocation, long status, const json_t *json)
+{
+    const char *text = NULL;
+    json_unpack((json_t *)json, "{s:{s:s}}", "error", "message", &text);
+    if (!text) {
+        FREE_CLEAN char *number = memory_format("%ld", status);
+        return fail(invocation, EXIT_WRONG, BAD_ANSWER, invocation->client->socket_path, number);
+    }
+    int code = status == 403   ? EXIT_DENIED
+               : status == 404 ? EXIT_NOT_FOUND
+               : status == 409 ? EXIT_CONFLICT
+               : status == 503 ? EXIT_UNREACHABLE
+                               : EXIT_WRONG;
+    FREE_CLEAN char *more = hint(invocation, code, status);
+    size_t length = strlen(text);
+    const char *dot = length && strchr(".!?:;", text[length - 1]) ? "" : ".";
+    return fail_with(invocation, code,
+                     more ? memory_format("%s%s %s", text, dot, more)
+                          : memory_format("%s%s", text, dot));
+}
+
+static int understand(struct invocation *invocation, struct reply *reply)
+{
+    long status = 0;
+    char *type = NULL;
+    curl_easy_getinfo(invocation->client->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(invocation->client->curl, CURLINFO_CONTENT_TYPE, &type);
+    bool good = status >= 200 && status < 300;
+    bool json = type && text_starts(type, "application/json") && !*reply->file_name;
+    if (json && reply->bytes.size) {
+        reply->json = json_loadb(reply->bytes.data, reply->bytes.size, 0, NULL);
+        buffer_free(&reply->bytes);
+    }
+    if (!good)
+        return refused(invocation, status, reply->json);
+    if (reply->json || !json || status == 204)
+        return EXIT_OK;
+    FREE_CLEAN char *number = memory_format("%ld", status);
+    return fail(invocation, EXIT_WRONG, BAD_ANSWER, invocation->client->socket_path, number);
+}
+
+int client_call(struct invocation *invocation, const char *method, const char *path,
+                const json_t *body, struct reply *reply)
+{
+    struct client *client = invocation->client;
+    char detail[CURL_ERROR_SIZE] = "";
+    struct sink sink = {client, reply};
+    FREE_CLEAN char *url = memory_format("http://campaignd/v1/%s", path);
+    FREE_CLEAN char *text = body ? json_dumps(body, JSON_COMPACT) : memory_text("");
+    struct curl_slist *headers =
+        body ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
+    curl_easy_reset(client->curl);
+    curl_easy_setopt(client->curl, CURLOPT_URL, url);
+    curl_easy_setopt(client->curl, CURLOPT_UNIX_SOCKET_PATH, client->socket_path);
+    curl_easy_setopt(client->curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(client->curl, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
+    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, ANSWER_SECONDS);
+    curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, detail);
+    if (body || text_equal(method, "POST"))
+        curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, text ? text : "");
+    curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &sink);
+    curl_easy_setopt(client->curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(client->curl, CURLOPT_HEADERDATA, &sink);
+    CURLcode result = curl_easy_perform(client->curl);
+    curl_slist_free_all(headers);
+    return result == CURLE_OK ? understand(invocation, reply)
+                              : no_answer(invocation, result, detail);
+}

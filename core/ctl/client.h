@@ -1,0 +1,33 @@
+/* Requests to the daemon over its socket. Answers are bounded to 256 MB. */
+#ifndef CAMPAIGND_CTL_CLIENT_H
+#define CAMPAIGND_CTL_CLIENT_H
+
+#include <jansson.h>
+
+#include "base/buffer.h"
+#include "ctl/ctl.h"
+
+struct client *client_new(const char *socket_path);
+void client_free(struct client *client);
+
+struct reply {
+    json_t *json;         /* of an answer in JSON; NULL else */
+    struct buffer bytes;  /* of any other */
+    char file_name[1024]; /* that the daemon proposes; "" if none: never a path, never hidden */
+};
+
+#define REPLY_CLEAN __attribute__((cleanup(reply_free)))
+void reply_free(struct reply *reply);
+
+/* `path` stands behind /v1/ and is encoded already. `body` is borrowed; NULL sends none. Returns
+ * EXIT_OK with a JSON object or array, or bytes; else the exit code, with the failure said. */
+int client_call(struct invocation *invocation, const char *method, const char *path,
+                const json_t *body, struct reply *reply);
+
+/* Append `name` percent-encoded, so that it is one part of a path or one value of a query. */
+void client_encode(struct buffer *path, const char *name);
+
+/* "campaigns/NAME/check" from ("campaigns", name, "check"); the last may be NULL. Caller frees. */
+char *client_path(const char *collection, const char *name, const char *verb);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * What the commands of campaignctl share: one invocation with its options, and how it may end.
+ *
+ * A command returns one of the exit codes below; for all but 0 it may leave one line in
+ * `invocation->failure`, which main prints behind "campaignctl: ". Out of memory ends the process.
+ */
+#ifndef CAMPAIGND_CTL_CTL_H
+#define CAMPAIGND_CTL_CTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ctl/messages.h"
+
+/* Documented in campaignctl(1); stable. */
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_WRONG = 1, /* refused, the check found problems, verify found faults */
+    EXIT_USAGE = 2,
+    EXIT_NOT_FOUND = 3,
+    EXIT_UNREACHABLE = 4,
+    EXIT_CONFLICT = 5,
+    EXIT_DENIED = 6,
+    EXIT_RUN_FAILED = 7, /* the run ended with rejected or unknown ones, or not at all */
+    EXIT_INTERRUPTED = 130
+};
+
+struct command;
+struct client;
+
+struct invocation {
+    const struct command *command;
+    struct client *client;
+    bool json;
+    const char *const *arguments; /* NULL-ended */
+    size_t argument_count;
+    const char *const *sets; /* each KEY=VALUE */
+    size_t set_count;
+    const char *file, *output, *step, *run, *recipient, *limit;
+    bool watch, force, yes;
+    char *failure; /* owned; NULL: nothing (more) to say */
+};
+
+/* Put `text` (now owned) in as the failure. Returns `code`. */
+int fail_with(struct invocation *invocation, int code, char *text);
+#define fail(invocation, code, id, ...)                                                            \
+    fail_with(invocation, code, message_with(MESSAGE_##id, __VA_ARGS__ __VA_OPT__(, ) NULL))
+
+/* Print a message with its texts put in, and a line's end, to standard output. */
+#define say(id, ...) say_text(message_with(MESSAGE_##id, __VA_ARGS__ __VA_OPT__(, ) NULL))
+void say_text(char *text); /* frees it */
+
+/* A question on the terminal, answered with yes or no; `preset` is what Enter alone means. The
+ * question is freed. False if there is no terminal. */
+bool confirm(char *question, bool preset);
+
+#endif

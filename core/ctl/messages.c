@@ -1,0 +1,635 @@
+/* {1}, {2} … stand for what is put in. "{…}" without a digit stays as it is. */
+#include "ctl/messages.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/text.h"
+
+static const char *const english[MESSAGE_COUNT] = {
+    [MESSAGE_USAGE] = "Usage: {1}",
+    [MESSAGE_ABOUT] = "campaignctl talks to campaignd: campaigns, their queries and reports, runs "
+                      "and the archive.",
+    [MESSAGE_COMMANDS] = "Commands:",
+    [MESSAGE_OPTIONS] = "Options:",
+    [MESSAGE_GLOBAL_OPTIONS] = "Options of every command:",
+    [MESSAGE_HELP_MORE] =
+        "“campaignctl COMMAND --help” says more about one of them; campaignctl(1) tells all.",
+    [MESSAGE_HELP_CAMPAIGN_LIST] = "all campaigns",
+    [MESSAGE_HELP_CAMPAIGN_SHOW] = "one campaign with its steps",
+    [MESSAGE_HELP_CAMPAIGN_NEW] = "make a campaign",
+    [MESSAGE_HELP_CAMPAIGN_EDIT] = "change a campaign",
+    [MESSAGE_HELP_CAMPAIGN_CHECK] = "could it be started? Says what is wrong",
+    [MESSAGE_HELP_CAMPAIGN_START] = "run a campaign",
+    [MESSAGE_HELP_CAMPAIGN_DELETE] = "delete a campaign; its runs stay",
+    [MESSAGE_HELP_QUERY_LIST] = "all queries",
+    [MESSAGE_HELP_QUERY_SHOW] = "one query with its groups",
+    [MESSAGE_HELP_QUERY_NEW] = "make a query",
+    [MESSAGE_HELP_QUERY_EDIT] = "change a query",
+    [MESSAGE_HELP_QUERY_RUN] = "the first rows that a query delivers",
+    [MESSAGE_HELP_QUERY_DELETE] = "delete a query",
+    [MESSAGE_HELP_REPORT_LIST] = "all reports",
+    [MESSAGE_HELP_REPORT_SHOW] = "one report",
+    [MESSAGE_HELP_REPORT_NEW] = "make a report",
+    [MESSAGE_HELP_REPORT_EDIT] = "change a report",
+    [MESSAGE_HELP_REPORT_DELETE] = "delete a report",
+    [MESSAGE_HELP_RUN_LIST] = "all runs, the newest first",
+    [MESSAGE_HELP_RUN_SHOW] = "one run with its counts",
+    [MESSAGE_HELP_RUN_WATCH] = "follow a run until it ends",
+    [MESSAGE_HELP_RUN_PAUSE] = "begin nothing more for now",
+    [MESSAGE_HELP_RUN_RESUME] = "go on with a paused run",
+    [MESSAGE_HELP_RUN_CANCEL] = "end a run for good",
+    [MESSAGE_HELP_PREVIEW] = "what one recipient would get",
+    [MESSAGE_HELP_ARCHIVE_LIST] = "documents in the archive",
+    [MESSAGE_HELP_ARCHIVE_GET] = "fetch a document",
+    [MESSAGE_HELP_ARCHIVE_VERIFY] = "is the archive whole and unchanged?",
+    [MESSAGE_HELP_PLUGIN_LIST] = "the configured actions and their plugins",
+    [MESSAGE_HELP_STATUS] = "the daemon and its workers",
+    [MESSAGE_HELP_PROBLEMS] = "what is wrong in the definitions",
+    [MESSAGE_HELP_RELOAD] = "take over a changed configuration",
+    [MESSAGE_OPTION_SOCKET] =
+        "the daemon's socket (else $CAMPAIGND_SOCKET, else /run/campaignd/campaignd.sock)",
+    [MESSAGE_OPTION_JSON] = "JSON for programs instead of tables for people",
+    [MESSAGE_OPTION_LANG] = "language of the output: de or en",
+    [MESSAGE_OPTION_HELP] = "this help",
+    [MESSAGE_OPTION_VERSION] = "the version",
+    [MESSAGE_OPTION_SET] =
+        "set a value (dots go deeper: steps.0.action); @FILE reads it from a file; repeatable",
+    [MESSAGE_OPTION_FILE] = "take the document from this JSON file; - is standard input",
+    [MESSAGE_OPTION_WATCH] = "follow the run until it ends",
+    [MESSAGE_OPTION_FORCE] = "start although the check warns",
+    [MESSAGE_OPTION_YES] = "do not ask",
+    [MESSAGE_OPTION_STEP] = "only this step",
+    [MESSAGE_OPTION_OUTPUT] = "write to this file or folder; - is standard output",
+    [MESSAGE_OPTION_RUN] = "only of this run",
+    [MESSAGE_OPTION_RECIPIENT] = "only of the recipient with this key",
+    [MESSAGE_OPTION_LIMIT] = "at most so many",
+    [MESSAGE_BAD_COMMAND] = "“{1}” is no command. “campaignctl --help” lists them.",
+    [MESSAGE_BAD_OPTION] =
+        "the option “{1}” is not known here. “campaignctl {2} --help” lists them.",
+    [MESSAGE_OPTION_NEEDS_VALUE] = "the option “{1}” needs a value.",
+    [MESSAGE_BAD_ARGUMENTS] = "wrong number of arguments. Usage: {1}",
+    [MESSAGE_BAD_NUMBER] = "“{1}” must be a whole number above 0.",
+    [MESSAGE_BAD_LANGUAGE] = "--lang is “de” or “en”, not “{1}”.",
+    [MESSAGE_BAD_DOCUMENT_NAME] = "“{1}” names no document; give RUN/DOCUMENT as “campaignctl "
+                                  "archive list” shows them, such as 3/17.",
+    [MESSAGE_UNREACHABLE] =
+        "no campaignd answers at {1}: {2}. Is it running (systemctl status campaignd)? Option "
+        "--socket or $CAMPAIGND_SOCKET names another socket.",
+    [MESSAGE_NO_PERMISSION] = "you may not use the socket {1}. Join the group that owns it (ls -l "
+                              "shows it), or call campaignctl with sudo.",
+    [MESSAGE_CONNECTION_LOST] =
+        "campaignd at {1} gave no whole answer: {2}. Its log says why; then try again.",
+    [MESSAGE_TOO_LARGE] =
+        "the answer is larger than 256 MB. Ask for less (--limit, --run, --step).",
+    [MESSAGE_BAD_ANSWER] = "campaignd at {1} answers what this campaignctl does not understand "
+                           "(HTTP {2}). Are both of one version?",
+    [MESSAGE_HINT_LIST] = "“campaignctl {1} list” shows what is there.",
+    [MESSAGE_HINT_CHANGED] = "Somebody else may have changed it: look again (show), then repeat.",
+    [MESSAGE_HINT_LOG] = "The daemon's log says more (journalctl -u campaignd).",
+    [MESSAGE_HINT_BUSY] = "Try again in a moment.",
+    [MESSAGE_CANNOT_WRITE] = "cannot write {1}: {2}.",
+    [MESSAGE_EXISTS] = "the file {1} is already there. Choose another with -o.",
+    [MESSAGE_BAD_SET] = "--set {1}: give it as KEY=VALUE.",
+    [MESSAGE_BAD_SET_PATH] =
+        "--set {1}: there is no place for “{2}” in the document; a list grows by one at its end.",
+    [MESSAGE_BAD_JSON] = "{1}, line {2}, column {3}: {4}.",
+    [MESSAGE_NOT_OBJECT] = "{1}: a JSON object is needed: {…}.",
+    [MESSAGE_SET_AND_FILE] =
+        "--file - reads standard input; it cannot be a terminal's editor at the same time.",
+    [MESSAGE_NO_EDITOR] = "neither --set nor --file is given, and there is no terminal to edit on. "
+                          "Give one of them, or set $EDITOR.",
+    [MESSAGE_EDITOR_FAILED] = "the editor “{1}” failed (status {2}). Your text is in {3}.",
+    [MESSAGE_EDIT_AGAIN] = "Edit again? [Y/n] ",
+    [MESSAGE_TEXT_KEPT] = "Your text is kept in {1} (--file takes it).",
+    [MESSAGE_UNCHANGED] = "Nothing changed.",
+    [MESSAGE_SURE_DELETE] = "Delete {1} “{2}”? [y/N] ",
+    [MESSAGE_NOT_DELETED] = "Not deleted.",
+    [MESSAGE_MADE] = "Made: {1} “{2}” (number {3}).",
+    [MESSAGE_CHANGED] = "Changed: {1} “{2}”.",
+    [MESSAGE_DELETED] = "Deleted: {1} “{2}”.",
+    [MESSAGE_KIND_CAMPAIGN] = "campaign",
+    [MESSAGE_KIND_QUERY] = "query",
+    [MESSAGE_KIND_REPORT] = "report",
+    [MESSAGE_NOTHING] = "(nothing)",
+    [MESSAGE_CHECK_OK] = "Ready to start: {1} recipients.",
+    [MESSAGE_CHECK_OK_UNCOUNTED] = "Ready to start.",
+    [MESSAGE_CHECK_BAD] = "Not ready to start.",
+    [MESSAGE_STARTED] = "Run {1} has started. “campaignctl run watch {1}” follows it.",
+    [MESSAGE_RUN_CHANGED] = "Run {1}: {2}.",
+    [MESSAGE_RUN_PAUSING] = "will pause",
+    [MESSAGE_RUN_RESUMING] = "goes on",
+    [MESSAGE_RUN_CANCELLING] = "will be cancelled",
+    [MESSAGE_WATCH_LABEL] = "Run {1}",
+    [MESSAGE_WATCH_LEFT] = "{1} left",
+    [MESSAGE_WATCH_LEAVE] = "The run goes on. “campaignctl run watch {1}” follows it again.",
+    [MESSAGE_WATCH_PAUSED] =
+        "Run {1} is paused and does not go on by itself{2}. “campaignctl run resume {1}” goes on.",
+    [MESSAGE_SUMMARY] = "Run {1}, “{2}”: {3}{4}.",
+    [MESSAGE_SUMMARY_TOOK] = " after {1}",
+    [MESSAGE_SUMMARY_FAILED] = "{1} rejected, {2} unknown. The table says in which step.",
+    [MESSAGE_LEFT_OUT] = "Left out: {1}.",
+    [MESSAGE_STEPS] = "Steps",
+    [MESSAGE_PREVIEW_PART] = "--- {1}: {2} ({3}, {4} bytes)",
+    [MESSAGE_PREVIEW_BINARY] = "(not text: -o DIRECTORY saves it)",
+    [MESSAGE_PREVIEW_EMPTY] = "Nothing would be made for this recipient.",
+    [MESSAGE_PREVIEW_SEVERAL] =
+        "the preview has {1} parts; name a folder with -o, or one of them with --step.",
+    [MESSAGE_SAVED] = "Saved: {1} ({2} bytes).",
+    [MESSAGE_VERIFY_OK] = "The archive is whole and unchanged: {1} documents.",
+    [MESSAGE_VERIFY_BAD] = "The archive is NOT whole: {1} faults in {2} documents.",
+    [MESSAGE_VERIFY_UNCOMMITTED] = "{1} uncommitted entries (from interrupted work; no fault).",
+    [MESSAGE_ROWS_COUNT] = "{1} rows in all.",
+    [MESSAGE_ROWS_TRUNCATED] = "There are more rows; --limit shows more.",
+    [MESSAGE_NO_PROBLEMS] = "No problems.",
+    [MESSAGE_RELOADED] = "Reloaded: generation {1}.",
+    [MESSAGE_RELOADED_CHANGED] = "Changed: {1}.",
+    [MESSAGE_BYTES] = "({1} bytes)",
+    [MESSAGE_YES] = "yes",
+    [MESSAGE_NO] = "no",
+    [MESSAGE_ACTIONS] = "Actions",
+};
+
+static const char *const german[MESSAGE_COUNT] = {
+    [MESSAGE_USAGE] = "Aufruf: {1}",
+    [MESSAGE_ABOUT] = "campaignctl spricht mit campaignd: Kampagnen, ihre Abfragen und Berichte, "
+                      "Ausführungen und das Archiv.",
+    [MESSAGE_COMMANDS] = "Befehle:",
+    [MESSAGE_OPTIONS] = "Optionen:",
+    [MESSAGE_GLOBAL_OPTIONS] = "Optionen jedes Befehls:",
+    [MESSAGE_HELP_MORE] =
+        "„campaignctl BEFEHL --help“ sagt mehr über einen davon, campaignctl(1) alles.",
+    [MESSAGE_HELP_CAMPAIGN_LIST] = "alle Kampagnen",
+    [MESSAGE_HELP_CAMPAIGN_SHOW] = "eine Kampagne mit ihren Schritten",
+    [MESSAGE_HELP_CAMPAIGN_NEW] = "eine Kampagne anlegen",
+    [MESSAGE_HELP_CAMPAIGN_EDIT] = "eine Kampagne ändern",
+    [MESSAGE_HELP_CAMPAIGN_CHECK] = "könnte sie starten? Sagt, was fehlt",
+    [MESSAGE_HELP_CAMPAIGN_START] = "eine Kampagne ausführen",
+    [MESSAGE_HELP_CAMPAIGN_DELETE] = "eine Kampagne löschen; ihre Ausführungen bleiben",
+    [MESSAGE_HELP_QUERY_LIST] = "alle Abfragen",
+    [MESSAGE_HELP_QUERY_SHOW] = "eine Abfrage mit ihren Gruppen",
+    [MESSAGE_HELP_QUERY_NEW] = "eine Abfrage anlegen",
+    [MESSAGE_HELP_QUERY_EDIT] = "eine Abfrage ändern",
+    [MESSAGE_HELP_QUERY_RUN] = "die ersten Zeilen, die eine Abfrage liefert",
+    [MESSAGE_HELP_QUERY_DELETE] = "eine Abfrage löschen",
+    [MESSAGE_HELP_REPORT_LIST] = "alle Berichte",
+    [MESSAGE_HELP_REPORT_SHOW] = "einen Bericht",
+    [MESSAGE_HELP_REPORT_NEW] = "einen Bericht anlegen",
+    [MESSAGE_HELP_REPORT_EDIT] = "einen Bericht ändern",
+    [MESSAGE_HELP_REPORT_DELETE] = "einen Bericht löschen",
+    [MESSAGE_HELP_RUN_LIST] = "alle Ausführungen, die neueste zuerst",
+    [MESSAGE_HELP_RUN_SHOW] = "eine Ausführung mit ihren Zahlen",
+    [MESSAGE_HELP_RUN_WATCH] = "einer Ausführung zusehen, bis sie endet",
+    [MESSAGE_HELP_RUN_PAUSE] = "vorerst nichts mehr beginnen",
+    [MESSAGE_HELP_RUN_RESUME] = "eine angehaltene Ausführung fortsetzen",
+    [MESSAGE_HELP_RUN_CANCEL] = "eine Ausführung endgültig abbrechen",
+    [MESSAGE_HELP_PREVIEW] = "was ein Empfänger bekäme",
+    [MESSAGE_HELP_ARCHIVE_LIST] = "Dokumente im Archiv",
+    [MESSAGE_HELP_ARCHIVE_GET] = "ein Dokument holen",
+    [MESSAGE_HELP_ARCHIVE_VERIFY] = "ist das Archiv vollständig und unverändert?",
+    [MESSAGE_HELP_PLUGIN_LIST] = "die eingerichteten Aktionen und ihre Plugins",
+    [MESSAGE_HELP_STATUS] = "der Dienst und seine Arbeitsprozesse",
+    [MESSAGE_HELP_PROBLEMS] = "was an den Definitionen nicht stimmt",
+    [MESSAGE_HELP_RELOAD] = "eine geänderte Konfiguration übernehmen",
+    [MESSAGE_OPTION_SOCKET] =
+        "der Socket des Dienstes (sonst $CAMPAIGND_SOCKET, sonst /run/campaignd/campaignd.sock)",
+    [MESSAGE_OPTION_JSON] = "JSON für Programme statt Tabellen für Menschen",
+    [MESSAGE_OPTION_LANG] = "Sprache der Ausgabe: de oder en",
+    [MESSAGE_OPTION_HELP] = "diese Hilfe",
+    [MESSAGE_OPTION_VERSION] = "die Version",
+    [MESSAGE_OPTION_SET] = "einen Wert setzen (Punkte führen tiefer: steps.0.action); @DATEI liest "
+                           "ihn aus einer Datei; mehrfach möglich",
+    [MESSAGE_OPTION_FILE] = "das Dokument aus dieser JSON-Datei nehmen; - ist die Standardeingabe",
+    [MESSAGE_OPTION_WATCH] = "der Ausführung zusehen, bis sie endet",
+    [MESSAGE_OPTION_FORCE] = "starten, auch wenn die Prüfung warnt",
+    [MESSAGE_OPTION_YES] = "nicht nachfragen",
+    [MESSAGE_OPTION_STEP] = "nur dieser Schritt",
+    [MESSAGE_OPTION_OUTPUT] =
+        "in diese Datei oder diesen Ordner schreiben; - ist die Standardausgabe",
+    [MESSAGE_OPTION_RUN] = "nur aus dieser Ausführung",
+    [MESSAGE_OPTION_RECIPIENT] = "nur vom Empfänger mit diesem Schlüssel",
+    [MESSAGE_OPTION_LIMIT] = "höchstens so viele",
+    [MESSAGE_BAD_COMMAND] = "„{1}“ ist kein Befehl. „campaignctl --help“ zählt sie auf.",
+    [MESSAGE_BAD_OPTION] =
+        "die Option „{1}“ gibt es hier nicht. „campaignctl {2} --help“ zählt sie auf.",
+    [MESSAGE_OPTION_NEEDS_VALUE] = "die Option „{1}“ braucht einen Wert.",
+    [MESSAGE_BAD_ARGUMENTS] = "falsche Zahl von Angaben. Aufruf: {1}",
+    [MESSAGE_BAD_NUMBER] = "„{1}“ muss eine ganze Zahl über 0 sein.",
+    [MESSAGE_BAD_LANGUAGE] = "--lang ist „de“ oder „en“, nicht „{1}“.",
+    [MESSAGE_BAD_DOCUMENT_NAME] = "„{1}“ nennt kein Dokument; angeben als AUSFÜHRUNG/DOKUMENT, wie "
+                                  "„campaignctl archive list“ sie zeigt, etwa 3/17.",
+    [MESSAGE_UNREACHABLE] =
+        "unter {1} antwortet kein campaignd: {2}. Läuft er (systemctl status campaignd)? Die "
+        "Option --socket oder $CAMPAIGND_SOCKET nennt einen anderen Socket.",
+    [MESSAGE_NO_PERMISSION] =
+        "der Socket {1} ist Ihnen verschlossen. Treten Sie der Gruppe bei, der er gehört (ls -l "
+        "zeigt sie), oder rufen Sie campaignctl mit sudo auf.",
+    [MESSAGE_CONNECTION_LOST] = "campaignd unter {1} hat nicht vollständig geantwortet: {2}. Sein "
+                                "Protokoll sagt warum; danach noch einmal versuchen.",
+    [MESSAGE_TOO_LARGE] =
+        "die Antwort ist größer als 256 MB. Fragen Sie nach weniger (--limit, --run, --step).",
+    [MESSAGE_BAD_ANSWER] = "campaignd unter {1} antwortet, was dieses campaignctl nicht versteht "
+                           "(HTTP {2}). Haben beide dieselbe Version?",
+    [MESSAGE_HINT_LIST] = "„campaignctl {1} list“ zeigt, was da ist.",
+    [MESSAGE_HINT_CHANGED] =
+        "Vielleicht hat es jemand anderes geändert: noch einmal ansehen (show), dann wiederholen.",
+    [MESSAGE_HINT_LOG] = "Das Protokoll des Dienstes sagt mehr (journalctl -u campaignd).",
+    [MESSAGE_HINT_BUSY] = "Versuchen Sie es gleich noch einmal.",
+    [MESSAGE_CANNOT_WRITE] = "kann {1} nicht schreiben: {2}.",
+    [MESSAGE_EXISTS] = "die Datei {1} gibt es schon. Wählen Sie mit -o eine andere.",
+    [MESSAGE_BAD_SET] = "--set {1}: angeben als SCHLÜSSEL=WERT.",
+    [MESSAGE_BAD_SET_PATH] =
+        "--set {1}: für „{2}“ ist im Dokument kein Platz; eine Liste wächst am Ende um eins.",
+    [MESSAGE_BAD_JSON] = "{1}, Zeile {2}, Spalte {3}: {4}.",
+    [MESSAGE_NOT_OBJECT] = "{1}: gebraucht wird ein JSON-Objekt: {…}.",
+    [MESSAGE_SET_AND_FILE] =
+        "--file - liest die Standardeingabe; sie kann nicht zugleich die eines Editors sein.",
+    [MESSAGE_NO_EDITOR] = "weder --set noch --file ist angegeben, und es gibt kein Terminal zum "
+                          "Bearbeiten. Geben Sie eines davon an oder setzen Sie $EDITOR.",
+    [MESSAGE_EDITOR_FAILED] =
+        "der Editor „{1}“ ist fehlgeschlagen (Status {2}). Ihr Text steht in {3}.",
+    [MESSAGE_EDIT_AGAIN] = "Weiter bearbeiten? [J/n] ",
+    [MESSAGE_TEXT_KEPT] = "Ihr Text ist noch in {1} (--file nimmt ihn).",
+    [MESSAGE_UNCHANGED] = "Nichts geändert.",
+    [MESSAGE_SURE_DELETE] = "{1} „{2}“ löschen? [j/N] ",
+    [MESSAGE_NOT_DELETED] = "Nicht gelöscht.",
+    [MESSAGE_MADE] = "Angelegt: {1} „{2}“ (Nummer {3}).",
+    [MESSAGE_CHANGED] = "Geändert: {1} „{2}“.",
+    [MESSAGE_DELETED] = "Gelöscht: {1} „{2}“.",
+    [MESSAGE_KIND_CAMPAIGN] = "Kampagne",
+    [MESSAGE_KIND_QUERY] = "Abfrage",
+    [MESSAGE_KIND_REPORT] = "Bericht",
+    [MESSAGE_NOTHING] = "(nichts)",
+    [MESSAGE_CHECK_OK] = "Startbereit: {1} Empfänger.",
+    [MESSAGE_CHECK_OK_UNCOUNTED] = "Startbereit.",
+    [MESSAGE_CHECK_BAD] = "Nicht startbereit.",
+    [MESSAGE_STARTED] = "Ausführung {1} hat begonnen. „campaignctl run watch {1}“ sieht ihr zu.",
+    [MESSAGE_RUN_CHANGED] = "Ausführung {1}: {2}.",
+    [MESSAGE_RUN_PAUSING] = "wird angehalten",
+    [MESSAGE_RUN_RESUMING] = "geht weiter",
+    [MESSAGE_RUN_CANCELLING] = "wird abgebrochen",
+    [MESSAGE_WATCH_LABEL] = "Ausführung {1}",
+    [MESSAGE_WATCH_LEFT] = "noch {1}",
+    [MESSAGE_WATCH_LEAVE] =
+        "Die Ausführung läuft weiter. „campaignctl run watch {1}“ sieht ihr wieder zu.",
+    [MESSAGE_WATCH_PAUSED] = "Ausführung {1} ist angehalten und geht nicht von selbst weiter{2}. "
+                             "„campaignctl run resume {1}“ setzt sie fort.",
+    [MESSAGE_SUMMARY] = "Ausführung {1}, „{2}“: {3}{4}.",
+    [MESSAGE_SUMMARY_TOOK] = " nach {1}",
+    [MESSAGE_SUMMARY_FAILED] = "{1} abgelehnt, {2} unklar. Die Tabelle sagt, in welchem Schritt.",
+    [MESSAGE_LEFT_OUT] = "Ausgelassen: {1}.",
+    [MESSAGE_STEPS] = "Schritte",
+    [MESSAGE_PREVIEW_PART] = "--- {1}: {2} ({3}, {4} Bytes)",
+    [MESSAGE_PREVIEW_BINARY] = "(kein Text: -o ORDNER speichert es)",
+    [MESSAGE_PREVIEW_EMPTY] = "Für diesen Empfänger entstünde nichts.",
+    [MESSAGE_PREVIEW_SEVERAL] =
+        "die Vorschau hat {1} Teile; nennen Sie mit -o einen Ordner oder mit --step einen davon.",
+    [MESSAGE_SAVED] = "Gespeichert: {1} ({2} Bytes).",
+    [MESSAGE_VERIFY_OK] = "Das Archiv ist vollständig und unverändert: {1} Dokumente.",
+    [MESSAGE_VERIFY_BAD] = "Das Archiv ist NICHT vollständig: {1} Fehler in {2} Dokumenten.",
+    [MESSAGE_VERIFY_UNCOMMITTED] =
+        "{1} unbestätigte Einträge (aus unterbrochener Arbeit; kein Fehler).",
+    [MESSAGE_ROWS_COUNT] = "{1} Zeilen insgesamt.",
+    [MESSAGE_ROWS_TRUNCATED] = "Es gibt mehr Zeilen; --limit zeigt mehr.",
+    [MESSAGE_NO_PROBLEMS] = "Keine Probleme.",
+    [MESSAGE_RELOADED] = "Neu geladen: Generation {1}.",
+    [MESSAGE_RELOADED_CHANGED] = "Geändert: {1}.",
+    [MESSAGE_BYTES] = "({1} Bytes)",
+    [MESSAGE_YES] = "ja",
+    [MESSAGE_NO] = "nein",
+    [MESSAGE_ACTIONS] = "Aktionen",
+};
+
+/* Keys and states as the API names them. */
+struct label {
+    const char *key;
+    const char *text;
+};
+
+static const struct label english_labels[] = {
+    {"action", "action"},
+    {"advertising", "advertising"},
+    {"after", "after"},
+    {"after_outcome", "after outcome"},
+    {"blocked", "blocked"},
+    {"campaign", "campaign"},
+    {"cancelled", "cancelled"},
+    {"catch_up", "catch up"},
+    {"categories", "categories"},
+    {"claimed", "at work"},
+    {"content_base64", "content"},
+    {"created_at", "made"},
+    {"deceased", "deceased"},
+    {"deferred", "deferred"},
+    {"delivered", "delivered"},
+    {"description", "description"},
+    {"details", "details"},
+    {"distributor", "distributor"},
+    {"document", "document"},
+    {"done", "done"},
+    {"enabled", "enabled"},
+    {"ended_at", "ended"},
+    {"error", "error"},
+    {"eta_s", "left"},
+    {"failed", "failed"},
+    {"fields", "fields"},
+    {"files", "files"},
+    {"filter", "filter"},
+    {"format", "format"},
+    {"found_at", "found"},
+    {"generation", "generation"},
+    {"group", "group"},
+    {"groups", "groups"},
+    {"html", "HTML"},
+    {"id", "number"},
+    {"individual_sql", "own SQL"},
+    {"information", "information"},
+    {"key", "key"},
+    {"kind", "kind"},
+    {"label", "what it does"},
+    {"label_de", "German label"},
+    {"label_en", "English label"},
+    {"language", "language"},
+    {"left_out", "left out"},
+    {"length", "bytes"},
+    {"mandatory", "mandatory"},
+    {"message", "message"},
+    {"mime_type", "type"},
+    {"name", "name"},
+    {"no_consent", "without consent"},
+    {"number", "No."},
+    {"outcome", "outcome"},
+    {"parameters", "parameters"},
+    {"paused", "paused"},
+    {"plugin", "plugin"},
+    {"preparing", "preparing"},
+    {"progress", "progress"},
+    {"purpose", "purpose"},
+    {"quarantined", "quarantined"},
+    {"query", "query"},
+    {"rate_per_s", "per second"},
+    {"ready", "ready"},
+    {"reason", "reason"},
+    {"recipient", "recipient"},
+    {"recipients", "recipients"},
+    {"rejected", "rejected"},
+    {"requested_by", "asked for by"},
+    {"restarting", "restarting"},
+    {"role", "role"},
+    {"row", "row"},
+    {"rule", "rule"},
+    {"run", "run"},
+    {"running", "running"},
+    {"runs_active", "active runs"},
+    {"schedules", "schedules"},
+    {"segment", "segment"},
+    {"severity", "severity"},
+    {"skipped", "skipped"},
+    {"source", "source"},
+    {"sql", "SQL"},
+    {"started_at", "began"},
+    {"starting", "starting"},
+    {"starts_at", "starts"},
+    {"state", "state"},
+    {"step", "step"},
+    {"steps", "steps"},
+    {"stopping", "stopping"},
+    {"subject", "subject"},
+    {"table", "table"},
+    {"text", "text"},
+    {"time", "time"},
+    {"time_zone", "time zone"},
+    {"title", "title"},
+    {"total", "total"},
+    {"uncommitted", "uncommitted"},
+    {"unknown", "unknown"},
+    {"uptime_s", "up for"},
+    {"uuid", "UUID"},
+    {"variants", "variants"},
+    {"version", "version"},
+    {"waiting", "waiting"},
+    {"warning", "warning"},
+    {"when", "when"},
+    {"where", "where"},
+    {"workers", "workers"},
+};
+
+static const struct label german_labels[] = {
+    {"action", "Aktion"},
+    {"advertising", "Werbung"},
+    {"after", "nach"},
+    {"after_outcome", "nach Ergebnis"},
+    {"blocked", "gesperrt"},
+    {"campaign", "Kampagne"},
+    {"cancelled", "abgebrochen"},
+    {"catch_up", "nachholen"},
+    {"categories", "Kategorien"},
+    {"claimed", "in Arbeit"},
+    {"content_base64", "Inhalt"},
+    {"created_at", "angelegt"},
+    {"deceased", "verstorben"},
+    {"deferred", "aufgeschoben"},
+    {"delivered", "erledigt"},
+    {"description", "Beschreibung"},
+    {"details", "Einzelheiten"},
+    {"distributor", "Verteiler"},
+    {"document", "Dokument"},
+    {"done", "fertig"},
+    {"enabled", "aktiv"},
+    {"ended_at", "beendet"},
+    {"error", "Fehler"},
+    {"eta_s", "übrig"},
+    {"failed", "gescheitert"},
+    {"fields", "Felder"},
+    {"files", "Dateien"},
+    {"filter", "Auswahl"},
+    {"format", "Format"},
+    {"found_at", "gefunden"},
+    {"generation", "Generation"},
+    {"group", "Gruppe"},
+    {"groups", "Gruppen"},
+    {"html", "HTML"},
+    {"id", "Nummer"},
+    {"individual_sql", "eigenes SQL"},
+    {"information", "Information"},
+    {"key", "Schlüssel"},
+    {"kind", "Art"},
+    {"label", "was sie tut"},
+    {"label_de", "Beschriftung (de)"},
+    {"label_en", "Beschriftung (en)"},
+    {"language", "Sprache"},
+    {"left_out", "ausgelassen"},
+    {"length", "Bytes"},
+    {"mandatory", "Pflichtmitteilung"},
+    {"message", "Meldung"},
+    {"mime_type", "Typ"},
+    {"name", "Name"},
+    {"no_consent", "ohne Einwilligung"},
+    {"number", "Nr."},
+    {"outcome", "Ergebnis"},
+    {"parameters", "Parameter"},
+    {"paused", "angehalten"},
+    {"plugin", "Plugin"},
+    {"preparing", "wird vorbereitet"},
+    {"progress", "Fortschritt"},
+    {"purpose", "Zweck"},
+    {"quarantined", "gesperrt"},
+    {"query", "Abfrage"},
+    {"rate_per_s", "je Sekunde"},
+    {"ready", "bereit"},
+    {"reason", "Grund"},
+    {"recipient", "Empfänger"},
+    {"recipients", "Empfänger"},
+    {"rejected", "abgelehnt"},
+    {"requested_by", "verlangt von"},
+    {"restarting", "startet neu"},
+    {"role", "Rolle"},
+    {"row", "Zeile"},
+    {"rule", "Regel"},
+    {"run", "Ausführung"},
+    {"running", "läuft"},
+    {"runs_active", "laufende Ausführungen"},
+    {"schedules", "Zeitpläne"},
+    {"segment", "Segment"},
+    {"severity", "Schwere"},
+    {"skipped", "übergangen"},
+    {"source", "Quelle"},
+    {"sql", "SQL"},
+    {"started_at", "begonnen"},
+    {"starting", "startet"},
+    {"starts_at", "beginnt"},
+    {"state", "Zustand"},
+    {"step", "Schritt"},
+    {"steps", "Schritte"},
+    {"stopping", "hält an"},
+    {"subject", "Betreff"},
+    {"table", "Tabelle"},
+    {"text", "Text"},
+    {"time", "Zeit"},
+    {"time_zone", "Zeitzone"},
+    {"title", "Titel"},
+    {"total", "gesamt"},
+    {"uncommitted", "unbestätigt"},
+    {"unknown", "unklar"},
+    {"uptime_s", "läuft seit"},
+    {"uuid", "UUID"},
+    {"variants", "Fassungen"},
+    {"version", "Version"},
+    {"waiting", "wartet"},
+    {"warning", "Warnung"},
+    {"when", "wenn"},
+    {"where", "wo"},
+    {"workers", "Prozesse"},
+};
+
+_Static_assert(sizeof english_labels == sizeof german_labels, "both languages have each label");
+
+static enum language current;
+
+enum language messages_language_of_environment(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value)
+            return text_starts(value, "de") ? LANGUAGE_GERMAN : LANGUAGE_ENGLISH;
+    }
+    return LANGUAGE_ENGLISH;
+}
+
+void messages_set_language(enum language language)
+{
+    current = language;
+}
+
+enum language messages_language(void)
+{
+    return current;
+}
+
+const char *messages_language_name(void)
+{
+    return current == LANGUAGE_GERMAN ? "de" : "en";
+}
+
+const char *message(enum message id)
+{
+    return current == LANGUAGE_GERMAN ? german[id] : english[id];
+}
+
+char *message_with(enum message id, ...)
+{
+    const char *values[9] = {NULL};
+    va_list arguments;
+    va_start(arguments, id);
+    for (size_t i = 0; i < 9; i++) {
+        values[i] = va_arg(arguments, const char *);
+        if (!values[i])
+            break;
+    }
+    va_end(arguments);
+    struct buffer text = {0};
+    for (const char *c = message(id); *c; c++) {
+        bool place = c[0] == '{' && c[1] >= '1' && c[1] <= '9' && c[2] == '}';
+        if (!place) {
+            buffer_char(&text, *c);
+            continue;
+        }
+        const char *value = values[c[1] - '1'];
+        buffer_text(&text, value ? value : "");
+        c += 2;
+    }
+    return buffer_steal(&text);
+}
+
+static int compare(const void *key, const void *label)
+{
+    return strcmp(key, ((const struct label *)label)->key);
+}
+
+const char *message_label(const char *key)
+{
+    const struct label *found =
+        bsearch(key, current == LANGUAGE_GERMAN ? german_labels : english_labels,
+                sizeof english_labels / sizeof *english_labels, sizeof *english_labels, compare);
+    return found ? found->text : key;
+}
+
+static char *next_buffer(void)
+{
+    static char buffers[8][32];
+    static unsigned next;
+    return buffers[next++ % 8];
+}
+
+const char *message_decimal(double number)
+{
+    if (number >= 1000)
+        return message_number((int64_t)number);
+    char *target = next_buffer();
+    snprintf(target, 32, "%.1f", number);
+    char *point = strchr(target, '.');
+    if (point && current == LANGUAGE_GERMAN)
+        *point = ',';
+    return target;
+}
+
+const char *message_number(int64_t number)
+{
+    char *target = next_buffer();
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%" PRId64, number);
+    char *at = target;
+    for (int i = 0; i < length; i++) {
+        bool group = i && (length - i) % 3 == 0 && digits[i - 1] != '-';
+        if (group)
+            *at++ = current == LANGUAGE_GERMAN ? '.' : ',';
+        *at++ = digits[i];
+    }
+    *at = '\0';
+    return target;
+}

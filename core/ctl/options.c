@@ -1,0 +1,217 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "ctl/command.h"
+
+const struct option_row option_rows[] = {
+    {"--set", 0, "KEY=VALUE", OPTION_SET, MESSAGE_OPTION_SET},
+    {"--file", 'f', "FILE", OPTION_FILE, MESSAGE_OPTION_FILE},
+    {"--watch", 'w', NULL, OPTION_WATCH, MESSAGE_OPTION_WATCH},
+    {"--force", 0, NULL, OPTION_FORCE, MESSAGE_OPTION_FORCE},
+    {"--yes", 'y', NULL, OPTION_YES, MESSAGE_OPTION_YES},
+    {"--step", 0, "NAME", OPTION_STEP, MESSAGE_OPTION_STEP},
+    {"--output", 'o', "FILE", OPTION_OUTPUT, MESSAGE_OPTION_OUTPUT},
+    {"--run", 0, "NUMBER", OPTION_RUN, MESSAGE_OPTION_RUN},
+    {"--recipient", 0, "KEY", OPTION_RECIPIENT, MESSAGE_OPTION_RECIPIENT},
+    {"--limit", 'n', "NUMBER", OPTION_LIMIT, MESSAGE_OPTION_LIMIT},
+    {"--socket", 0, "PATH", OPTION_GLOBAL, MESSAGE_OPTION_SOCKET},
+    {"--json", 0, NULL, OPTION_GLOBAL, MESSAGE_OPTION_JSON},
+    {"--lang", 0, "de|en", OPTION_GLOBAL, MESSAGE_OPTION_LANG},
+    {"--help", 'h', NULL, OPTION_GLOBAL, MESSAGE_OPTION_HELP},
+    {"--version", 0, NULL, OPTION_GLOBAL, MESSAGE_OPTION_VERSION},
+    {NULL, 0, NULL, 0, MESSAGE_COUNT},
+};
+
+/* What the command line says, in its order, before it is known which command it is for. */
+struct given {
+    const struct option_row *row;
+    const char *value;
+};
+
+struct line {
+    struct given *given;
+    size_t given_count;
+    const char **words;
+    size_t word_count;
+};
+
+static const struct option_row *find_option(const char *text, const char **value)
+{
+    for (const struct option_row *row = option_rows; row->name; row++) {
+        size_t size = strlen(row->name);
+        *value = NULL;
+        if (text[1] != '-' && row->letter == text[1]) {
+            *value = text[2] ? text + 2 : NULL;
+            return row;
+        }
+        if (!strncmp(text, row->name, size) && (!text[size] || text[size] == '=')) {
+            *value = text[size] ? text + size + 1 : NULL;
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static const char *command_name(const struct invocation *invocation)
+{
+    static char name[64];
+    const struct command *command = invocation->command;
+    if (!command)
+        return "";
+    text_copy(name, sizeof name, command->noun);
+    if (command->verb) {
+        strncat(name, " ", sizeof name - strlen(name) - 1);
+        strncat(name, command->verb, sizeof name - strlen(name) - 1);
+    }
+    return name;
+}
+
+/* One option at arguments[*at]; its value may be the next argument. */
+static int take_option(struct invocation *invocation, int count, char **arguments, int *at,
+                       struct line *line)
+{
+    const char *text = arguments[*at], *value;
+    const struct option_row *row = find_option(text, &value);
+    if (!row || (value && !row->value))
+        return fail(invocation, EXIT_USAGE, BAD_OPTION, text, command_name(invocation));
+    if (row->value && !value) {
+        if (*at + 1 >= count)
+            return fail(invocation, EXIT_USAGE, OPTION_NEEDS_VALUE, text);
+        value = arguments[++*at];
+    }
+    line->given[line->given_count++] = (struct given){row, value};
+    return EXIT_OK;
+}
+
+static int set_global(const struct given *given, struct invocation *invocation,
+                      struct globals *globals)
+{
+    const char *name = given->row->name;
+    if (text_equal(name, "--socket"))
+        globals->socket = given->value;
+    else if (text_equal(name, "--json"))
+        invocation->json = true;
+    else if (text_equal(name, "--help"))
+        globals->help = true;
+    else if (text_equal(name, "--version"))
+        globals->version = true;
+    else if (text_equal(given->value, "de"))
+        messages_set_language(LANGUAGE_GERMAN);
+    else if (text_equal(given->value, "en"))
+        messages_set_language(LANGUAGE_ENGLISH);
+    else
+        return fail(invocation, EXIT_USAGE, BAD_LANGUAGE, given->value);
+    return EXIT_OK;
+}
+
+static void set_option(const struct given *given, struct invocation *invocation)
+{
+    switch (given->row->flag) {
+    case OPTION_SET:
+        ((const char **)invocation->sets)[invocation->set_count++] = given->value;
+        break;
+    case OPTION_FILE:
+        invocation->file = given->value;
+        break;
+    case OPTION_WATCH:
+        invocation->watch = true;
+        break;
+    case OPTION_FORCE:
+        invocation->force = true;
+        break;
+    case OPTION_YES:
+        invocation->yes = true;
+        break;
+    case OPTION_STEP:
+        invocation->step = given->value;
+        break;
+    case OPTION_OUTPUT:
+        invocation->output = given->value;
+        break;
+    case OPTION_RUN:
+        invocation->run = given->value;
+        break;
+    case OPTION_RECIPIENT:
+        invocation->recipient = given->value;
+        break;
+    default:
+        invocation->limit = given->value;
+    }
+}
+
+static int find_command(struct invocation *invocation, const struct line *line)
+{
+    if (!line->word_count)
+        return EXIT_OK;
+    for (const struct command *command = commands; command->noun; command++) {
+        size_t words = command->verb ? 2 : 1;
+        if (line->word_count < words || !text_equal(command->noun, line->words[0]) ||
+            (command->verb && !text_equal(command->verb, line->words[1])))
+            continue;
+        invocation->command = command;
+        invocation->arguments = line->words + words;
+        invocation->argument_count = line->word_count - words;
+        return EXIT_OK;
+    }
+    FREE_CLEAN char *both = memory_format("%s%s%s", line->words[0], line->word_count > 1 ? " " : "",
+                                          line->word_count > 1 ? line->words[1] : "");
+    return fail(invocation, EXIT_USAGE, BAD_COMMAND, both);
+}
+
+static int apply(struct invocation *invocation, const struct line *line, struct globals *globals)
+{
+    for (size_t i = 0; i < line->given_count; i++) {
+        const struct given *given = &line->given[i];
+        if (given->row->flag == OPTION_GLOBAL) {
+            int code = set_global(given, invocation, globals);
+            if (code)
+                return code;
+        } else if (!invocation->command || !(invocation->command->options & given->row->flag)) {
+            return fail(invocation, EXIT_USAGE, BAD_OPTION, given->row->name,
+                        command_name(invocation));
+        } else {
+            set_option(given, invocation);
+        }
+    }
+    return EXIT_OK;
+}
+
+static int check_arguments(struct invocation *invocation, const struct globals *globals)
+{
+    const struct command *command = invocation->command;
+    if (!command || globals->help || globals->version ||
+        (invocation->argument_count >= command->minimum &&
+         invocation->argument_count <= command->maximum))
+        return EXIT_OK;
+    FREE_CLEAN char *usage = help_usage(command);
+    return fail(invocation, EXIT_USAGE, BAD_ARGUMENTS, usage);
+}
+
+int options_parse(int count, char **arguments, struct invocation *invocation,
+                  struct globals *globals)
+{
+    struct line line = {.given = memory_array((size_t)count + 1, sizeof *line.given),
+                        .words = memory_array((size_t)count + 1, sizeof *line.words)};
+    invocation->sets = memory_array((size_t)count + 1, sizeof *invocation->sets);
+    int code = EXIT_OK;
+    bool only_words = false;
+    for (int i = 1; i < count && !code; i++) {
+        if (!only_words && text_equal(arguments[i], "--"))
+            only_words = true;
+        else if (!only_words && arguments[i][0] == '-' && arguments[i][1])
+            code = take_option(invocation, count, arguments, &i, &line);
+        else
+            line.words[line.word_count++] = arguments[i];
+    }
+    /* The language comes first, so that whatever is wrong is said in it. */
+    if (!code && !(code = find_command(invocation, &line)))
+        code = apply(invocation, &line, globals);
+    if (!code)
+        code = check_arguments(invocation, globals);
+    free(line.given);
+    if (code || !invocation->command)
+        free(line.words);
+    return code;
+}

@@ -1,0 +1,328 @@
+/* Runs: list, show, pause, resume, cancel, and watching one until it ends. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "ctl/client.h"
+#include "ctl/command.h"
+#include "ctl/table.h"
+
+#define POLL_TERMINAL_MS 250
+#define POLL_PLAIN_MS 1000
+#define BAR_WIDTH 24
+
+static int64_t number(const json_t *object, const char *key)
+{
+    return (int64_t)json_number_value(json_object_get(object, key));
+}
+
+static const char *text(const json_t *object, const char *key)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    return value ? value : "";
+}
+
+/* ---- sums over a run's steps */
+
+struct progress {
+    int64_t total, finished, delivered, rejected, unknown;
+};
+
+static struct progress progress_of(const json_t *run)
+{
+    struct progress sum = {0};
+    json_t *steps = json_object_get(run, "steps");
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        const json_t *step = json_array_get(steps, i);
+        sum.total += number(step, "total");
+        sum.delivered += number(step, "delivered");
+        sum.rejected += number(step, "rejected");
+        sum.unknown += number(step, "unknown");
+        sum.finished += number(step, "delivered") + number(step, "rejected") +
+                        number(step, "skipped") + number(step, "unknown");
+    }
+    return sum;
+}
+
+static int percent(const struct progress *progress)
+{
+    if (progress->total <= 0)
+        return 0;
+    int64_t value = progress->finished * 100 / progress->total;
+    return value > 100 ? 100 : (int)value;
+}
+
+/* ---- list and show */
+
+int runs_list(struct invocation *invocation)
+{
+    static const char *const columns[] = {"number",     "campaign", "state",        "started_at",
+                                          "recipients", "progress", "requested_by", NULL};
+    int64_t limit = 0;
+    int code = invocation->limit ? parse_number(invocation, invocation->limit, &limit) : EXIT_OK;
+    if (code)
+        return code;
+    FREE_CLEAN char *path =
+        limit ? memory_format("runs?limit=%lld", (long long)limit) : memory_text("runs");
+    REPLY_CLEAN struct reply reply = {0};
+    code = client_call(invocation, "GET", path, NULL, &reply);
+    if (code)
+        return code;
+    for (size_t i = 0; i < json_array_size(reply.json) && !invocation->json; i++) {
+        json_t *run = json_array_get(reply.json, i);
+        struct progress progress = progress_of(run);
+        FREE_CLEAN char *share = memory_format("%d %%", percent(&progress));
+        json_object_set_new(run, "progress", json_string(share));
+    }
+    if (invocation->json)
+        print_json(reply.json);
+    else
+        print_objects(reply.json, columns);
+    return EXIT_OK;
+}
+
+static void print_steps(const json_t *run)
+{
+    static const char *const columns[] = {"number",   "name",    "action",  "delivered",
+                                          "rejected", "skipped", "unknown", "deferred",
+                                          "claimed",  "waiting", "total",   NULL};
+    print_objects(json_object_get(run, "steps"), columns);
+}
+
+static void print_left_out(const json_t *run)
+{
+    const char *reason;
+    json_t *count;
+    BUFFER_CLEAN struct buffer list = {0};
+    json_object_foreach(json_object_get(run, "left_out"), reason, count)
+    {
+        if (json_integer_value(count) > 0)
+            buffer_printf(&list, "%s%s %s", list.size ? ", " : "",
+                          message_number(json_integer_value(count)), message_label(reason));
+    }
+    if (list.size)
+        say(LEFT_OUT, list.data);
+}
+
+static int get_run(struct invocation *invocation, int64_t run, struct reply *reply)
+{
+    FREE_CLEAN char *path = memory_format("runs/%lld", (long long)run);
+    return client_call(invocation, "GET", path, NULL, reply);
+}
+
+int runs_show(struct invocation *invocation)
+{
+    int64_t run;
+    int code = parse_number(invocation, invocation->arguments[0], &run);
+    REPLY_CLEAN struct reply reply = {0};
+    if (!code)
+        code = get_run(invocation, run, &reply);
+    if (code)
+        return code;
+    if (invocation->json) {
+        print_json(reply.json);
+        return EXIT_OK;
+    }
+    print_members(reply.json, NULL);
+    putchar('\n');
+    print_steps(reply.json);
+    print_left_out(reply.json);
+    return EXIT_OK;
+}
+
+int runs_change(struct invocation *invocation)
+{
+    int64_t run;
+    int code = parse_number(invocation, invocation->arguments[0], &run);
+    if (code)
+        return code;
+    const char *verb = invocation->command->verb;
+    FREE_CLEAN char *path = memory_format("runs/%lld/%s", (long long)run, verb);
+    REPLY_CLEAN struct reply reply = {0};
+    code = client_call(invocation, "POST", path, NULL, &reply);
+    if (code)
+        return code;
+    if (invocation->json && reply.json) {
+        print_json(reply.json);
+        return EXIT_OK;
+    }
+    const char *state = text(reply.json, "state");
+    const char *what = *state                       ? message_label(state)
+                       : text_equal(verb, "pause")  ? message(MESSAGE_RUN_PAUSING)
+                       : text_equal(verb, "resume") ? message(MESSAGE_RUN_RESUMING)
+                                                    : message(MESSAGE_RUN_CANCELLING);
+    say(RUN_CHANGED, invocation->arguments[0], what);
+    return EXIT_OK;
+}
+
+/* ---- watch */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+static void catch_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void pause_ms(int milliseconds)
+{
+    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    nanosleep(&time, NULL);
+}
+
+static void append_bar(struct buffer *line, int share)
+{
+    static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    int units = share * BAR_WIDTH * 8 / 100;
+    buffer_text(line, "[");
+    for (int i = 0; i < units / 8; i++)
+        buffer_text(line, "█");
+    buffer_text(line, eighths[units % 8]);
+    for (int i = units / 8 + (units % 8 != 0); i < BAR_WIDTH; i++)
+        buffer_char(line, ' ');
+    buffer_text(line, "] ");
+}
+
+/* "Run 12  [████    ] 43 %  133/306  38.1/s  7 s left" */
+static char *progress_line(const json_t *run, bool bar)
+{
+    struct progress progress = progress_of(run);
+    const char *state = text(run, "state");
+    FREE_CLEAN char *label = memory_format("%lld", (long long)number(run, "number"));
+    FREE_CLEAN char *head = message_with(MESSAGE_WATCH_LABEL, label, NULL);
+    struct buffer line = {0};
+    buffer_printf(&line, "%s  ", head);
+    if (!text_equal(state, "running"))
+        buffer_printf(&line, "%s  ", message_label(state));
+    if (text_equal(state, "preparing"))
+        return buffer_steal(&line);
+    if (bar)
+        append_bar(&line, percent(&progress));
+    buffer_printf(&line, "%3d %%  %s/%s", percent(&progress), message_number(progress.finished),
+                  message_number(progress.total));
+    double rate = json_number_value(json_object_get(run, "rate_per_s"));
+    if (rate > 0)
+        buffer_printf(&line, "  %s/s", message_decimal(rate));
+    json_t *left = json_object_get(run, "eta_s");
+    if (json_is_number(left) && text_equal(state, "running")) {
+        FREE_CLEAN char *time = table_value("eta_s", left);
+        FREE_CLEAN char *phrase = message_with(MESSAGE_WATCH_LEFT, time, NULL);
+        buffer_printf(&line, "  %s", phrase);
+    }
+    return buffer_steal(&line);
+}
+
+static void print_progress(const json_t *run)
+{
+    FREE_CLEAN char *line = progress_line(run, table_on_terminal());
+    if (table_on_terminal()) {
+        FREE_CLEAN char *cut = table_cut(line, table_terminal_width() - 1);
+        printf("\r%s\033[K", cut);
+    } else {
+        puts(line);
+    }
+    fflush(stdout);
+}
+
+static bool is_over(const char *state)
+{
+    return text_equal(state, "done") || text_equal(state, "failed") ||
+           text_equal(state, "cancelled");
+}
+
+static char *took(const json_t *run)
+{
+    struct tm begin = {0}, end = {0};
+    if (!strptime(text(run, "started_at"), "%Y-%m-%dT%H:%M:%S", &begin) ||
+        !strptime(text(run, "ended_at"), "%Y-%m-%dT%H:%M:%S", &end))
+        return memory_text("");
+    json_t *seconds = json_integer((json_int_t)(timegm(&end) - timegm(&begin)));
+    FREE_CLEAN char *time = table_value("took_s", seconds);
+    json_decref(seconds);
+    return message_with(MESSAGE_SUMMARY_TOOK, time, NULL);
+}
+
+static int summarise(struct invocation *invocation, const json_t *run)
+{
+    struct progress progress = progress_of(run);
+    const char *state = text(run, "state"), *reason = text(run, "reason");
+    bool good = text_equal(state, "done") && !progress.rejected && !progress.unknown;
+    if (invocation->json) {
+        print_json(run);
+        return good ? EXIT_OK : EXIT_RUN_FAILED;
+    }
+    FREE_CLEAN char *label = memory_format("%lld", (long long)number(run, "number"));
+    FREE_CLEAN char *time = took(run);
+    FREE_CLEAN char *end = memory_format("%s%s%s", time, *reason ? ": " : "", reason);
+    say(SUMMARY, label, text(run, "campaign"), message_label(state), end);
+    print_steps(run);
+    print_left_out(run);
+    if (progress.rejected || progress.unknown)
+        return fail(invocation, EXIT_RUN_FAILED, SUMMARY_FAILED, message_number(progress.rejected),
+                    message_number(progress.unknown));
+    return good ? EXIT_OK : EXIT_RUN_FAILED;
+}
+
+static int paused(struct invocation *invocation, const json_t *run)
+{
+    FREE_CLEAN char *label = memory_format("%lld", (long long)number(run, "number"));
+    const char *reason = text(run, "reason");
+    FREE_CLEAN char *detail = memory_format("%s%s", *reason ? ": " : "", reason);
+    return fail(invocation, EXIT_RUN_FAILED, WATCH_PAUSED, label, detail);
+}
+
+static int leave(struct invocation *invocation, int64_t run)
+{
+    FREE_CLEAN char *label = memory_format("%lld", (long long)run);
+    return fail(invocation, EXIT_INTERRUPTED, WATCH_LEAVE, label);
+}
+
+int runs_watch_number(struct invocation *invocation, int64_t run)
+{
+    bool terminal = table_on_terminal() && !invocation->json;
+    catch_interrupts();
+    for (;;) {
+        REPLY_CLEAN struct reply reply = {0};
+        int code = get_run(invocation, run, &reply);
+        if (!code && !invocation->json)
+            print_progress(reply.json);
+        bool over = code || is_over(text(reply.json, "state"));
+        bool stuck = !over && !terminal && text_equal(text(reply.json, "state"), "paused");
+        if ((over || stuck) && terminal)
+            putchar('\n');
+        if (code)
+            return code;
+        if (over)
+            return summarise(invocation, reply.json);
+        if (stuck)
+            return paused(invocation, reply.json);
+        if (!interrupted)
+            pause_ms(terminal ? POLL_TERMINAL_MS : POLL_PLAIN_MS);
+        if (interrupted) {
+            if (terminal)
+                putchar('\n');
+            return leave(invocation, run);
+        }
+    }
+}
+
+int runs_watch(struct invocation *invocation)
+{
+    int64_t run;
+    int code = parse_number(invocation, invocation->arguments[0], &run);
+    return code ? code : runs_watch_number(invocation, run);
+}

@@ -1,0 +1,154 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "ctl/command.h"
+#include "ctl/table.h"
+
+int fail_with(struct invocation *invocation, int code, char *text)
+{
+    free(invocation->failure);
+    invocation->failure = text;
+    return code;
+}
+
+void say_text(char *text)
+{
+    FREE_CLEAN char *clean = table_clean(text, true);
+    puts(clean);
+    free(text);
+}
+
+bool confirm(char *question, bool preset)
+{
+    if (!isatty(STDIN_FILENO)) {
+        free(question);
+        return false;
+    }
+    FREE_CLEAN char *clean = table_clean(question, false);
+    free(question);
+    fputs(clean, stderr);
+    fflush(stderr);
+    char answer[64];
+    if (!fgets(answer, sizeof answer, stdin))
+        return false;
+    if (*answer == '\n')
+        return preset;
+    return strchr("yYjJ", *answer) != NULL;
+}
+
+void print_json(const json_t *json)
+{
+    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    putchar('\n');
+}
+
+static bool is_among(const char *key, const char *const *keys)
+{
+    for (; keys && *keys; keys++)
+        if (text_equal(key, *keys))
+            return true;
+    return false;
+}
+
+/* Is there something to show in one line? */
+static bool is_plain(const json_t *value)
+{
+    if (json_is_null(value) || json_is_object(value))
+        return false;
+    if (!json_is_array(value))
+        return true;
+    return json_array_size(value) && !json_is_object(json_array_get(value, 0));
+}
+
+void print_members(const json_t *object, const char *const *left_out)
+{
+    const char *key;
+    json_t *value;
+    size_t width = 0;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        size_t own = table_width(message_label(key));
+        if (is_plain(value) && !is_among(key, left_out) && own > width)
+            width = own;
+    }
+    json_object_foreach((json_t *)object, key, value)
+    {
+        if (!is_plain(value) || is_among(key, left_out))
+            continue;
+        const char *label = message_label(key);
+        const char *state = text_equal(key, "state") || text_equal(key, "purpose")
+                                ? json_string_value(value)
+                                : NULL;
+        FREE_CLEAN char *text = state ? memory_text(message_label(state)) : table_value(key, value);
+        printf("%s%s%s%*s  %s%s%s\n", table_colour(COLOUR_BOLD), label, table_colour_end(),
+               (int)(width - table_width(label)), "",
+               state ? table_colour(table_colour_of_state(state)) : "", text,
+               state ? table_colour_end() : "");
+    }
+}
+
+void print_objects(const json_t *array, const char *const *keys)
+{
+    struct table *table = table_new(keys);
+    for (size_t i = 0; i < json_array_size(array); i++)
+        table_object(table, json_array_get(array, i));
+    table_print(table);
+    table_free(table);
+}
+
+int parse_number(struct invocation *invocation, const char *text, int64_t *number)
+{
+    if (text_to_int64(text, number) == 0 && *number > 0)
+        return EXIT_OK;
+    return fail(invocation, EXIT_USAGE, BAD_NUMBER, text);
+}
+
+void command_safe_file_name(char *name)
+{
+    for (unsigned char *c = (unsigned char *)name; *c; c++)
+        if (*c == '/' || *c < 0x20 || *c == 0x7f)
+            *c = '_';
+    if (*name == '.' || *name == '-')
+        *name = '_';
+}
+
+static int write_file(struct invocation *invocation, const char *path, int flags, const void *data,
+                      size_t size)
+{
+    FD_CLEAN int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666);
+    if (fd < 0 && errno == EEXIST)
+        return fail(invocation, EXIT_CONFLICT, EXISTS, path);
+    if (fd < 0 || file_write_all(fd, data, size))
+        return fail(invocation, EXIT_WRONG, CANNOT_WRITE, path, strerror(errno));
+    say(SAVED, path, message_number((int64_t)size));
+    return EXIT_OK;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+int save_bytes(struct invocation *invocation, const char *path, const char *name, const void *data,
+               size_t size)
+{
+    if (!path)
+        return write_file(invocation, name, O_EXCL, data, size);
+    if (text_equal(path, "-")) {
+        fwrite(data, 1, size, stdout);
+        return EXIT_OK;
+    }
+    if (!is_folder(path))
+        return write_file(invocation, path, O_TRUNC, data, size);
+    FREE_CLEAN char *inside = memory_format("%s/%s", path, name);
+    return write_file(invocation, inside, O_TRUNC, data, size);
+}

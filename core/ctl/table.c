@@ -1,0 +1,368 @@
+#include "ctl/table.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "ctl/messages.h"
+
+#define GAP 2
+#define NARROWEST 8 /* no column is cut below this */
+
+struct cell {
+    char *text;
+    size_t width;
+    enum colour colour;
+    bool number;
+};
+
+struct table {
+    const char *const *keys;
+    size_t columns;
+    bool as_given;
+    struct cell *cells;
+    size_t count, capacity;
+};
+
+static bool terminal;
+static bool coloured;
+
+void table_setup(void)
+{
+    if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        setlocale(LC_CTYPE, "C.UTF-8");
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    terminal = isatty(STDOUT_FILENO) == 1;
+    coloured = terminal && !(no_color && *no_color) && !text_equal(term, "dumb");
+}
+
+bool table_on_terminal(void)
+{
+    return terminal;
+}
+
+size_t table_terminal_width(void)
+{
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
+        return size.ws_col;
+    return 80;
+}
+
+const char *table_colour(enum colour colour)
+{
+    static const char *const sequences[] = {[COLOUR_NONE] = "",
+                                            [COLOUR_BOLD] = "\033[1m",
+                                            [COLOUR_GREEN] = "\033[32m",
+                                            [COLOUR_YELLOW] = "\033[33m",
+                                            [COLOUR_RED] = "\033[31m"};
+    return coloured ? sequences[colour] : "";
+}
+
+const char *table_colour_end(void)
+{
+    return coloured ? "\033[0m" : "";
+}
+
+enum colour table_colour_of_state(const char *state)
+{
+    static const struct {
+        const char *state;
+        enum colour colour;
+    } states[] = {
+        {"done", COLOUR_GREEN},      {"ready", COLOUR_GREEN},    {"delivered", COLOUR_GREEN},
+        {"paused", COLOUR_YELLOW},   {"warning", COLOUR_YELLOW}, {"restarting", COLOUR_YELLOW},
+        {"stopping", COLOUR_YELLOW}, {"unknown", COLOUR_YELLOW}, {"cancelled", COLOUR_YELLOW},
+        {"failed", COLOUR_RED},      {"error", COLOUR_RED},      {"rejected", COLOUR_RED},
+        {"quarantined", COLOUR_RED}};
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (text_equal(states[i].state, state))
+            return states[i].colour;
+    return COLOUR_NONE;
+}
+
+/* ---- text */
+
+/* The next character and its width; at least one byte, even of what is not UTF-8. */
+static size_t step(const char *text, size_t *width)
+{
+    wchar_t character = 0;
+    mbstate_t state = {0};
+    size_t size = mbrtowc(&character, text, MB_CUR_MAX, &state);
+    if (size == (size_t)-1 || size == (size_t)-2 || size == 0) {
+        *width = 1;
+        return 1;
+    }
+    int columns = wcwidth(character);
+    *width = columns < 0 ? 1 : (size_t)columns;
+    return size;
+}
+
+size_t table_width(const char *text)
+{
+    size_t total = 0, width;
+    while (*text) {
+        text += step(text, &width);
+        total += width;
+    }
+    return total;
+}
+
+char *table_cut(const char *text, size_t limit)
+{
+    if (table_width(text) <= limit)
+        return memory_text(text);
+    const char *at = text;
+    size_t total = 0, width;
+    while (*at) {
+        size_t size = step(at, &width);
+        if (total + width + 1 > limit)
+            break;
+        total += width;
+        at += size;
+    }
+    return memory_format("%.*s…", (int)(at - text), text);
+}
+
+char *table_clean(const char *text, bool keep_lines)
+{
+    struct buffer clean = {0};
+    size_t width;
+    for (size_t size; *text; text += size) {
+        size = step(text, &width);
+        unsigned char c = (unsigned char)*text;
+        bool c1 = size == 2 && c == 0xc2 && (unsigned char)text[1] < 0xa0;
+        if (keep_lines && (c == '\n' || c == '\t'))
+            buffer_char(&clean, *text);
+        else if (c == '\n' || c == '\t')
+            buffer_char(&clean, ' ');
+        else if (c < 0x20 || c == 0x7f || c1)
+            buffer_text(&clean, "·");
+        else
+            buffer_append(&clean, text, size);
+    }
+    return buffer_steal(&clean);
+}
+
+/* ---- values */
+
+static char *local_time(const char *text)
+{
+    struct tm broken = {0}, local;
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &broken);
+    if (!rest || (*rest != 'Z' && *rest != '.'))
+        return memory_text(text);
+    time_t time = timegm(&broken);
+    char target[64];
+    localtime_r(&time, &local);
+    strftime(target, sizeof target,
+             messages_language() == LANGUAGE_GERMAN ? "%d.%m.%Y %H:%M:%S" : "%Y-%m-%d %H:%M:%S",
+             &local);
+    return memory_text(target);
+}
+
+static bool is_time(const char *key)
+{
+    size_t length = strlen(key);
+    return text_equal(key, "time") || (length > 3 && text_equal(key + length - 3, "_at"));
+}
+
+static char *duration(int64_t seconds)
+{
+    if (seconds < 60)
+        return memory_format("%d s", (int)seconds);
+    if (seconds < 3600)
+        return memory_format("%d min %d s", (int)(seconds / 60), (int)(seconds % 60));
+    return memory_format("%lld h %d min", (long long)(seconds / 3600), (int)(seconds / 60 % 60));
+}
+
+static char *list(const json_t *array)
+{
+    struct buffer text = {0};
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        FREE_CLEAN char *part = table_value("", json_array_get(array, i));
+        buffer_printf(&text, "%s%s", i ? ", " : "", part);
+    }
+    return buffer_steal(&text);
+}
+
+char *table_value(const char *key, const json_t *value)
+{
+    size_t length = strlen(key);
+    bool seconds =
+        length > 2 && text_equal(key + length - 2, "_s") && !text_equal(key, "rate_per_s");
+    if (json_is_number(value) && seconds)
+        return duration((int64_t)json_number_value(value));
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        return is_time(key) ? local_time(json_string_value(value))
+                            : table_clean(json_string_value(value), false);
+    case JSON_INTEGER:
+        return memory_text(message_number(json_integer_value(value)));
+    case JSON_REAL:
+        return text_equal(key, "rate_per_s") ? memory_text(message_decimal(json_real_value(value)))
+                                             : memory_format("%.15g", json_real_value(value));
+    case JSON_TRUE:
+        return memory_text(message(MESSAGE_YES));
+    case JSON_FALSE:
+        return memory_text(message(MESSAGE_NO));
+    case JSON_ARRAY:
+        return list(value);
+    case JSON_OBJECT:
+        return json_dumps(value, JSON_COMPACT);
+    default:
+        return memory_text("");
+    }
+}
+
+/* ---- tables */
+
+struct table *table_new(const char *const *keys)
+{
+    struct table *table = memory_new(sizeof *table);
+    table->keys = keys;
+    while (keys[table->columns] && table->columns < TABLE_COLUMNS_MAXIMUM)
+        table->columns++;
+    return table;
+}
+
+void table_free(struct table *table)
+{
+    for (size_t i = 0; i < table->count; i++)
+        free(table->cells[i].text);
+    free(table->cells);
+    free(table);
+}
+
+void table_headings_as_given(struct table *table)
+{
+    table->as_given = true;
+}
+
+static void add(struct table *table, char *text, enum colour colour, bool number)
+{
+    if (table->count == table->capacity) {
+        table->capacity = table->capacity ? table->capacity * 2 : 64;
+        table->cells = memory_resize(table->cells, table->capacity * sizeof *table->cells);
+    }
+    table->cells[table->count++] = (struct cell){text, table_width(text), colour, number};
+}
+
+void table_text(struct table *table, const char *text)
+{
+    add(table, table_clean(text, false), COLOUR_NONE, false);
+}
+
+void table_state(struct table *table, const char *state)
+{
+    add(table, table_clean(message_label(state), false), table_colour_of_state(state), false);
+}
+
+void table_json(struct table *table, const json_t *value)
+{
+    const char *key = table->as_given ? "" : table->keys[table->count % table->columns];
+    char *text = value ? table_value(key, value) : memory_text("");
+    add(table, text, COLOUR_NONE, json_is_number(value));
+}
+
+static bool is_state(const char *key)
+{
+    return text_equal(key, "state") || text_equal(key, "severity") || text_equal(key, "outcome") ||
+           text_equal(key, "purpose");
+}
+
+void table_object(struct table *table, const json_t *object)
+{
+    for (size_t i = 0; i < table->columns; i++) {
+        const char *key = table->keys[i];
+        FREE_CLEAN char *own = memory_format("%s_%s", key, messages_language_name());
+        const json_t *value = json_object_get(object, own);
+        if (!value)
+            value = json_object_get(object, key);
+        if (is_state(key) && json_is_string(value))
+            table_state(table, json_string_value(value));
+        else
+            table_json(table, value);
+    }
+}
+
+static const char *heading(const struct table *table, size_t column)
+{
+    return table->as_given ? table->keys[column] : message_label(table->keys[column]);
+}
+
+/* Take columns from the widest until the row fits. */
+static void fit(size_t *widths, size_t columns)
+{
+    size_t room = table_terminal_width(), total = 0;
+    for (size_t i = 0; i < columns; i++)
+        total += widths[i] + (i ? GAP : 0);
+    while (total > room) {
+        size_t widest = 0;
+        for (size_t i = 1; i < columns; i++)
+            if (widths[i] > widths[widest])
+                widest = i;
+        if (widths[widest] <= NARROWEST)
+            return;
+        widths[widest]--;
+        total--;
+    }
+}
+
+static void print_cell(const char *text, size_t width, bool right, bool last, enum colour colour)
+{
+    FREE_CLEAN char *cut = table_cut(text, width);
+    size_t shown = table_width(cut), space = width > shown ? width - shown : 0;
+    printf("%*s%s%s%s%*s", right ? (int)space : 0, "", table_colour(colour), cut,
+           colour == COLOUR_NONE ? "" : table_colour_end(), right || last ? 0 : (int)space, "");
+    if (!last)
+        printf("%*s", GAP, "");
+}
+
+/* A column's width, and whether it holds numbers: those and their heading stand to the right. */
+static void measure(const struct table *table, size_t column, size_t *width, bool *right)
+{
+    *width = table_width(heading(table, column));
+    bool numbers = false, others = false;
+    for (size_t i = column; i < table->count; i += table->columns) {
+        const struct cell *cell = &table->cells[i];
+        if (cell->width > *width)
+            *width = cell->width;
+        numbers = numbers || cell->number;
+        others = others || (!cell->number && cell->width);
+    }
+    *right = numbers && !others;
+}
+
+void table_print(const struct table *table)
+{
+    if (!table->count) {
+        puts(message(MESSAGE_NOTHING));
+        return;
+    }
+    size_t widths[TABLE_COLUMNS_MAXIMUM];
+    bool right[TABLE_COLUMNS_MAXIMUM];
+    for (size_t i = 0; i < table->columns; i++)
+        measure(table, i, &widths[i], &right[i]);
+    if (terminal)
+        fit(widths, table->columns);
+    for (size_t i = 0; i < table->columns; i++)
+        print_cell(heading(table, i), widths[i], right[i], i + 1 == table->columns, COLOUR_BOLD);
+    putchar('\n');
+    for (size_t i = 0; i < table->count; i++) {
+        size_t column = i % table->columns;
+        bool last = column + 1 == table->columns;
+        print_cell(table->cells[i].text, widths[column], right[column], last,
+                   table->cells[i].colour);
+        if (last)
+            putchar('\n');
+    }
+}
