@@ -1,0 +1,359 @@
+#include "host/declared.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "campaignd/action.h"
+
+static const char *const type_names[] = {
+    [CAMPAIGND_PARAMETER_TEXT] = "text",         [CAMPAIGND_PARAMETER_TEMPLATE] = "template",
+    [CAMPAIGND_PARAMETER_INTEGER] = "integer",   [CAMPAIGND_PARAMETER_MONEY] = "money",
+    [CAMPAIGND_PARAMETER_BOOLEAN] = "boolean",   [CAMPAIGND_PARAMETER_CHOICE] = "choice",
+    [CAMPAIGND_PARAMETER_DURATION] = "duration", [CAMPAIGND_PARAMETER_SIZE] = "size",
+    [CAMPAIGND_PARAMETER_COLUMN] = "column",     [CAMPAIGND_PARAMETER_REPORT] = "report",
+    [CAMPAIGND_PARAMETER_PATH] = "path",         [CAMPAIGND_PARAMETER_SECRET] = "secret",
+};
+#define TYPES (int32_t)(sizeof type_names / sizeof *type_names)
+#define VALUE_MAX (1u << 20) /* bytes of one value */
+#define SHOWN_MAX 60         /* bytes of a wrong value in a message */
+#define NEAREST_MAX 200      /* names that are compared */
+#define NEAREST_NAME_MAX 64u /* longer names are never near */
+
+const char *declared_type_name(int32_t type)
+{
+    return type > 0 && type < TYPES ? type_names[type] : NULL;
+}
+
+int32_t declared_type(const char *name)
+{
+    for (int32_t i = 1; name && i < TYPES; i++)
+        if (strcmp(type_names[i], name) == 0)
+            return i;
+    return 0;
+}
+
+static const char *member(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+const json_t *declared_find(const json_t *table, const char *name)
+{
+    size_t index;
+    const json_t *entry;
+    json_array_foreach((json_t *)table, index,
+                       entry) if (text_equal(member(entry, "name"), name)) return entry;
+    return NULL;
+}
+
+/* ---- the nearest name */
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Levenshtein's distance of two short names. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[NEAREST_NAME_MAX + 1];
+    size_t length = strlen(b);
+    for (size_t j = 0; j <= length; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= length; j++) {
+            size_t changed = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = smaller(changed, smaller(row[j], row[j - 1]) + 1);
+        }
+    }
+    return row[length];
+}
+
+const char *declared_nearest(const char *const *names, const char *name)
+{
+    const char *best = NULL;
+    size_t length = strlen(name);
+    size_t limit = length / 3 + 1;
+    if (length > NEAREST_NAME_MAX)
+        return NULL;
+    for (size_t i = 0; names[i] && i < NEAREST_MAX; i++) {
+        if (strlen(names[i]) > NEAREST_NAME_MAX)
+            continue;
+        size_t steps = distance(name, names[i]);
+        if (steps < limit + 1 && steps < strlen(names[i])) {
+            best = names[i];
+            limit = steps ? steps - 1 : 0;
+        }
+    }
+    return best;
+}
+
+/* The names of a table or the keys of an object, NULL-ended; the array is the caller's to free. */
+static const char **names_of(const json_t *json)
+{
+    const char **names = memory_array(NEAREST_MAX + 1, sizeof *names);
+    size_t count = 0, index;
+    const char *key;
+    json_t *value;
+    json_array_foreach((json_t *)json, index,
+                       value) if (count < NEAREST_MAX && member(value, "name")) names[count++] =
+        member(value, "name");
+    json_object_foreach((json_t *)json, key, value) if (count < NEAREST_MAX) names[count++] = key;
+    return names;
+}
+
+static int unknown_name(struct error *error, const char *what, const char *name,
+                        const char *const *known)
+{
+    const char *near = declared_nearest(known, name);
+    if (near)
+        return error_set(error, ERROR_INPUT, "%s »%.*s«; »%s« is meant?", what, SHOWN_MAX, name,
+                         near);
+    return error_set(error, ERROR_INPUT, "%s »%.*s«", what, SHOWN_MAX, name);
+}
+
+/* ---- one value */
+
+static int fault(struct error *error, const json_t *entry, const char *value, const char *wanted)
+{
+    return error_set(error, ERROR_INPUT, "%s = »%.*s« is not %s", member(entry, "name"), SHOWN_MAX,
+                     value, wanted);
+}
+
+static int to_boolean(const char *text, int64_t *value)
+{
+    static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i], text) == 0) {
+            *value = (int64_t)(i & 1);
+            return 0;
+        }
+    return -1;
+}
+
+/* "12.34", "12", "-0.5" → hundredths. */
+static int to_money(const char *text, int64_t *value)
+{
+    char digits[32];
+    size_t length = strlen(text), size = 0;
+    const char *point = strchr(text, '.');
+    size_t whole = point ? (size_t)(point - text) : length;
+    size_t places = point ? length - whole - 1 : 0;
+    if (whole == 0 || whole > 18 || places > 2 || (point && places == 0))
+        return -1;
+    memcpy(digits, text, whole);
+    size = whole;
+    for (size_t i = 0; i < 2; i++)
+        digits[size++] = i < places ? point[1 + i] : '0';
+    digits[size] = 0;
+    return text_to_int64(digits, value);
+}
+
+static int in_bounds(const json_t *entry, const char *text, int64_t value, struct error *error)
+{
+    int64_t minimum = json_integer_value(json_object_get(entry, "minimum"));
+    int64_t maximum = json_integer_value(json_object_get(entry, "maximum"));
+    if ((minimum == 0 && maximum == 0) || (value >= minimum && value <= maximum))
+        return 0;
+    int32_t type = declared_type(member(entry, "type"));
+    const char *unit = type == CAMPAIGND_PARAMETER_DURATION ? " microseconds"
+                       : type == CAMPAIGND_PARAMETER_SIZE   ? " bytes"
+                       : type == CAMPAIGND_PARAMETER_MONEY  ? " hundredths"
+                                                            : "";
+    return error_set(error, ERROR_INPUT,
+                     "%s = »%.*s« is out of bounds: from %" PRId64 " to %" PRId64 "%s",
+                     member(entry, "name"), SHOWN_MAX, text, minimum, maximum, unit);
+}
+
+/* The types that become a number. */
+static int read_number(const json_t *entry, int32_t type, const char *text, int64_t *value,
+                       struct error *error)
+{
+    static const struct {
+        int (*read)(const char *text, int64_t *value);
+        const char *wanted;
+    } numbers[] = {
+        [CAMPAIGND_PARAMETER_INTEGER] = {text_to_int64, "a whole number, as »20«"},
+        [CAMPAIGND_PARAMETER_MONEY] = {to_money, "an amount, as »12.34«"},
+        [CAMPAIGND_PARAMETER_BOOLEAN] = {to_boolean, "»yes« or »no«"},
+        [CAMPAIGND_PARAMETER_DURATION] = {text_to_duration_us,
+                                          "a duration with its unit, as »30s«, »5m« or »250ms«"},
+        [CAMPAIGND_PARAMETER_SIZE] = {text_to_size, "a size, as »64KB« or »4MB«"},
+    };
+    if (numbers[type].read(text, value) != 0)
+        return fault(error, entry, text, numbers[type].wanted);
+    return type == CAMPAIGND_PARAMETER_BOOLEAN ? 0 : in_bounds(entry, text, *value, error);
+}
+
+static int check_choice(const json_t *entry, const char *text, struct error *error)
+{
+    const json_t *choices = json_object_get(entry, "choices");
+    if (declared_find(choices, text))
+        return 0;
+    BUFFER_CLEAN struct buffer wanted = {0};
+    size_t index;
+    const json_t *choice;
+    json_array_foreach((json_t *)choices, index, choice)
+        buffer_printf(&wanted, "%s»%s«", index ? ", " : "one of ", member(choice, "name"));
+    return fault(error, entry, text, buffer_string(&wanted));
+}
+
+static int check_column(const json_t *entry, const char *text, const struct declared_names *names,
+                        struct error *error)
+{
+    for (size_t i = 0; names && names->columns && names->columns[i]; i++)
+        if (strcmp(names->columns[i], text) == 0)
+            return 0;
+    if (!names || !names->columns)
+        return 0;
+    FREE_CLEAN char *what = memory_format("%s: the group has no column", member(entry, "name"));
+    return unknown_name(error, what, text, names->columns);
+}
+
+static int check_report(const json_t *entry, const char *text, const struct declared_names *names,
+                        struct error *error)
+{
+    if (!names || !names->reports || json_object_get(names->reports, text))
+        return 0;
+    FREE_CLEAN char *what = memory_format("%s: there is no report", member(entry, "name"));
+    FREE_CLEAN const char **known = names_of(names->reports);
+    return unknown_name(error, what, text, known);
+}
+
+static int check_text(const json_t *entry, int32_t type, const char *text,
+                      const struct declared_names *names, struct error *error)
+{
+    if (type == CAMPAIGND_PARAMETER_CHOICE)
+        return check_choice(entry, text, error);
+    if (type == CAMPAIGND_PARAMETER_COLUMN)
+        return check_column(entry, text, names, error);
+    if (type == CAMPAIGND_PARAMETER_REPORT)
+        return check_report(entry, text, names, error);
+    if (type == CAMPAIGND_PARAMETER_SECRET && !text_starts(text, "file:") &&
+        !text_starts(text, "credential:"))
+        return error_set(error, ERROR_INPUT,
+                         "%s is a secret and never stands in a configuration itself: write "
+                         "»file:PATH« or »credential:NAME«",
+                         member(entry, "name"));
+    return 0;
+}
+
+/* The given value as a person would write it; NULL: not given. -1: of a kind that no value has. */
+static int as_text(const json_t *entry, const json_t *given, struct buffer *text,
+                   struct error *error)
+{
+    const char *name = member(entry, "name");
+    if (json_is_string(given)) {
+        buffer_append(text, json_string_value(given), json_string_length(given));
+        if (text->size > VALUE_MAX || strlen(buffer_string(text)) != text->size)
+            return error_set(error, ERROR_INPUT, "%s is too long or holds a zero byte", name);
+    } else if (json_is_boolean(given)) {
+        buffer_text(text, json_is_true(given) ? "yes" : "no");
+    } else if (json_is_integer(given)) {
+        buffer_printf(text, "%" JSON_INTEGER_FORMAT, json_integer_value(given));
+    } else {
+        return error_set(error, ERROR_INPUT,
+                         "%s must be a text, a whole number or true or false (an amount as text: "
+                         "\"12.34\")",
+                         name);
+    }
+    return 0;
+}
+
+static bool is_number(int32_t type)
+{
+    return type == CAMPAIGND_PARAMETER_INTEGER || type == CAMPAIGND_PARAMETER_MONEY ||
+           type == CAMPAIGND_PARAMETER_BOOLEAN || type == CAMPAIGND_PARAMETER_DURATION ||
+           type == CAMPAIGND_PARAMETER_SIZE;
+}
+
+static bool is_given(const json_t *value)
+{
+    return value && !json_is_null(value);
+}
+
+/* Names that must be names: an empty one is as good as none. */
+static bool is_empty_name(int32_t type, const struct buffer *text)
+{
+    return text->size == 0 && type != CAMPAIGND_PARAMETER_TEXT &&
+           type != CAMPAIGND_PARAMETER_TEMPLATE;
+}
+
+int declared_read(const json_t *entry, const json_t *given, const struct declared_names *names,
+                  struct declared_value *out, struct error *error)
+{
+    *out = (struct declared_value){0};
+    int32_t type = declared_type(member(entry, "type"));
+    bool required = json_is_true(json_object_get(entry, "required"));
+    if (!is_given(given))
+        given = json_object_get(entry, "default");
+    if (is_given(given) && as_text(entry, given, &out->text, error) != 0)
+        return -1;
+    if (!is_given(given) || is_empty_name(type, &out->text) || (required && out->text.size == 0))
+        return required ? error_set(error, ERROR_INPUT, "%s is missing; it must be given",
+                                    member(entry, "name"))
+                        : 0;
+    const char *text = buffer_string(&out->text);
+    if (!text_is_utf8(text, out->text.size))
+        return error_set(error, ERROR_INPUT, "%s is not UTF-8", member(entry, "name"));
+    if (!is_number(type)) {
+        out->type = CAMPAIGND_TEXT;
+        return check_text(entry, type, text, names, error);
+    }
+    out->type = CAMPAIGND_INTEGER;
+    if (read_number(entry, type, text, &out->integer, error) != 0)
+        return -1;
+    if (type == CAMPAIGND_PARAMETER_BOOLEAN) {
+        buffer_clear(&out->text);
+        buffer_text(&out->text, out->integer ? "1" : "0");
+    }
+    return 0;
+}
+
+/* ---- all of them */
+
+static int check_unknown(const json_t *table, const json_t *given, declared_problem *problem,
+                         void *context)
+{
+    int faults = 0;
+    FREE_CLEAN const char **known = names_of(table);
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)given, name, value)
+    {
+        struct error error;
+        if (declared_find(table, name))
+            continue;
+        unknown_name(&error, "there is no parameter", name, known);
+        problem(context, name, error.message);
+        faults++;
+    }
+    return faults;
+}
+
+int declared_check(const json_t *table, const json_t *given, const struct declared_names *names,
+                   declared_problem *problem, void *context)
+{
+    int faults = check_unknown(table, given, problem, context);
+    size_t index;
+    const json_t *entry;
+    json_array_foreach((json_t *)table, index, entry)
+    {
+        struct declared_value value;
+        struct error error;
+        const char *name = member(entry, "name");
+        if (declared_read(entry, json_object_get(given, name), names, &value, &error) != 0) {
+            problem(context, name, error.message);
+            faults++;
+        }
+        buffer_free(&value.text);
+    }
+    return faults;
+}

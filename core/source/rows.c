@@ -1,0 +1,425 @@
+#include "source/rows.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/text.h"
+
+struct rows {
+    sqlite3 *database;
+    sqlite3_stmt *cursor;
+    sqlite3_stmt *file;
+    pthread_mutex_t mutex; /* recursive: a cursor's owner holds it over several calls */
+    char *path;
+    json_t *definition;
+    char *uuid;
+    int64_t run, recipients, created_us;
+    struct rows_field *fields;
+    unsigned field_count;
+    struct arena *texts;
+};
+
+/* ---- writing */
+
+static const char fixed_tables[] = "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+                                   "CREATE TABLE field("
+                                   "  position INTEGER PRIMARY KEY,"
+                                   "  name TEXT NOT NULL,"
+                                   "  role TEXT,"
+                                   "  format TEXT,"
+                                   "  label_de TEXT,"
+                                   "  label_en TEXT);"
+                                   "CREATE TABLE file("
+                                   "  report TEXT NOT NULL,"
+                                   "  name TEXT NOT NULL,"
+                                   "  mime_type TEXT NOT NULL,"
+                                   "  content BLOB NOT NULL,"
+                                   "  PRIMARY KEY(report, name));"
+                                   "CREATE TABLE left_out(key, reason TEXT NOT NULL, detail TEXT);"
+                                   "CREATE TABLE skipped("
+                                   "  step INTEGER NOT NULL,"
+                                   "  ordinal INTEGER NOT NULL,"
+                                   "  reason TEXT NOT NULL,"
+                                   "  PRIMARY KEY(step, ordinal)) WITHOUT ROWID;"
+                                   "INSERT INTO meta VALUES('format', '1');";
+
+static int sqlite_error(struct error *error, sqlite3 *database, const char *what, const char *path)
+{
+    return error_set(error, ERROR_SYSTEM, "%s%s: %s", what, path ? path : "",
+                     sqlite3_errmsg(database));
+}
+
+int rows_create(sqlite3 *database, unsigned columns, struct error *error)
+{
+    if (columns > ROWS_COLUMNS_MAX)
+        return error_set(
+            error, ERROR_INPUT,
+            "the query delivers %u columns; a run takes at most %d: name in its SELECT "
+            "those that are needed",
+            columns, ROWS_COLUMNS_MAX);
+    BUFFER_CLEAN struct buffer sql = {0};
+    buffer_text(&sql, fixed_tables);
+    /* No declared types: each cell stays as the source typed it. */
+    buffer_text(&sql, "CREATE TABLE recipient(ordinal INTEGER PRIMARY KEY, key NOT NULL");
+    for (unsigned i = 0; i < columns; i++)
+        buffer_printf(&sql, ", c%u", i);
+    buffer_text(&sql, ");");
+    if (sqlite3_exec(database, buffer_string(&sql), NULL, NULL, NULL) != SQLITE_OK)
+        return sqlite_error(error, database, "cannot make the tables of a rows file", NULL);
+    return 0;
+}
+
+/* ---- opening */
+
+static int prepare(struct rows *rows, const char *sql, sqlite3_stmt **statement,
+                   struct error *error)
+{
+    if (sqlite3_prepare_v3(rows->database, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) !=
+        SQLITE_OK)
+        return sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+    return 0;
+}
+
+static const char *column_text(sqlite3_stmt *statement, int index)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, index);
+    return text ? text : "";
+}
+
+static void take_meta(struct rows *rows, const char *key, sqlite3_stmt *statement, bool *format)
+{
+    if (strcmp(key, "format") == 0)
+        *format = sqlite3_column_int(statement, 1) == ROWS_FORMAT;
+    else if (strcmp(key, "run") == 0)
+        rows->run = sqlite3_column_int64(statement, 1);
+    else if (strcmp(key, "uuid") == 0)
+        rows->uuid = arena_text(rows->texts, column_text(statement, 1));
+    else if (strcmp(key, "recipients") == 0)
+        rows->recipients = sqlite3_column_int64(statement, 1);
+    else if (strcmp(key, "created_us") == 0)
+        rows->created_us = sqlite3_column_int64(statement, 1);
+    else if (strcmp(key, "definition") == 0 && !rows->definition)
+        rows->definition = json_loadb(column_text(statement, 1),
+                                      (size_t)sqlite3_column_bytes(statement, 1), 0, NULL);
+}
+
+static void finalize(sqlite3_stmt **statement)
+{
+    sqlite3_finalize(*statement);
+}
+#define STATEMENT_CLEAN __attribute__((cleanup(finalize)))
+
+static int read_meta(struct rows *rows, struct error *error)
+{
+    STATEMENT_CLEAN sqlite3_stmt *statement = NULL;
+    bool format = false;
+    int step;
+    if (prepare(rows, "SELECT key, value FROM meta", &statement, error) != 0)
+        return -1;
+    while ((step = sqlite3_step(statement)) == SQLITE_ROW)
+        take_meta(rows, column_text(statement, 0), statement, &format);
+    if (step != SQLITE_DONE)
+        return sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+    if (!format)
+        return error_set(error, ERROR_INPUT, "the rows file %s is not of format %d", rows->path,
+                         ROWS_FORMAT);
+    if (!json_is_object(rows->definition) || !rows->uuid)
+        return error_set(error, ERROR_INPUT, "the rows file %s has no definition or no uuid",
+                         rows->path);
+    return 0;
+}
+
+static int read_fields(struct rows *rows, struct error *error)
+{
+    STATEMENT_CLEAN sqlite3_stmt *statement = NULL;
+    int step;
+    rows->fields = arena_alloc(rows->texts, ROWS_COLUMNS_MAX * sizeof *rows->fields);
+    if (prepare(rows,
+                "SELECT position, name, role, format, label_de, label_en "
+                "FROM field "
+                "ORDER BY position",
+                &statement, error) != 0)
+        return -1;
+    while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
+        if (rows->field_count == ROWS_COLUMNS_MAX ||
+            sqlite3_column_int64(statement, 0) != (int64_t)rows->field_count)
+            return error_set(error, ERROR_INPUT, "the rows file %s has a gap in its fields",
+                             rows->path);
+        rows->fields[rows->field_count++] = (struct rows_field){
+            .name = arena_text(rows->texts, column_text(statement, 1)),
+            .role = arena_text(rows->texts, column_text(statement, 2)),
+            .format = arena_text(rows->texts, column_text(statement, 3)),
+            .label_de = arena_text(rows->texts, column_text(statement, 4)),
+            .label_en = arena_text(rows->texts, column_text(statement, 5)),
+        };
+    }
+    if (step != SQLITE_DONE)
+        return sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+    return 0;
+}
+
+static int prepare_cursor(struct rows *rows, struct error *error)
+{
+    BUFFER_CLEAN struct buffer sql = {0};
+    buffer_text(&sql, "SELECT ordinal, key");
+    for (unsigned i = 0; i < rows->field_count; i++)
+        buffer_printf(&sql, ", c%u", i);
+    buffer_text(&sql, " FROM recipient "
+                      "WHERE ordinal BETWEEN ?1 AND ?2 "
+                      "ORDER BY ordinal");
+    return prepare(rows, buffer_string(&sql), &rows->cursor, error);
+}
+
+/* A path as SQLite's URI wants it: with ?, # and % escaped. */
+static char *immutable_uri(const char *path)
+{
+    struct buffer uri = {0};
+    buffer_text(&uri, "file:");
+    for (const char *c = path; *c; c++) {
+        if (*c == '?' || *c == '#' || *c == '%')
+            buffer_printf(&uri, "%%%02X", (unsigned)*c);
+        else
+            buffer_char(&uri, *c);
+    }
+    buffer_text(&uri, "?immutable=1");
+    return buffer_steal(&uri);
+}
+
+static int open_database(struct rows *rows, struct error *error)
+{
+    FREE_CLEAN char *uri = immutable_uri(rows->path);
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(uri, &rows->database, flags, NULL) != SQLITE_OK)
+        return sqlite_error(error, rows->database, "cannot open the rows file ", rows->path);
+    sqlite3_db_config(rows->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(rows->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_exec(rows->database, "PRAGMA mmap_size = 1073741824", NULL, NULL, NULL);
+    return 0;
+}
+
+static void make_mutex(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(mutex, &recursive);
+    pthread_mutexattr_destroy(&recursive);
+}
+
+struct rows *rows_open(const char *path, struct error *error)
+{
+    struct rows *rows = memory_new(sizeof *rows);
+    make_mutex(&rows->mutex);
+    rows->texts = arena_new();
+    rows->path = memory_text(path);
+    if (open_database(rows, error) == 0 && read_meta(rows, error) == 0 &&
+        read_fields(rows, error) == 0 && prepare_cursor(rows, error) == 0)
+        return rows;
+    rows_close(rows);
+    return NULL;
+}
+
+void rows_close(struct rows *rows)
+{
+    if (!rows)
+        return;
+    sqlite3_finalize(rows->cursor);
+    sqlite3_finalize(rows->file);
+    sqlite3_close(rows->database);
+    json_decref(rows->definition);
+    arena_free(rows->texts);
+    pthread_mutex_destroy(&rows->mutex);
+    free(rows->path);
+    free(rows);
+}
+
+void rows_close_pointer(struct rows **rows)
+{
+    rows_close(*rows);
+}
+
+/* ---- what it says about itself */
+
+const json_t *rows_definition(const struct rows *rows)
+{
+    return rows->definition;
+}
+
+const char *rows_uuid(const struct rows *rows)
+{
+    return rows->uuid;
+}
+
+int64_t rows_run(const struct rows *rows)
+{
+    return rows->run;
+}
+
+int64_t rows_recipients(const struct rows *rows)
+{
+    return rows->recipients;
+}
+
+int64_t rows_created_us(const struct rows *rows)
+{
+    return rows->created_us;
+}
+
+unsigned rows_field_count(const struct rows *rows)
+{
+    return rows->field_count;
+}
+
+const struct rows_field *rows_field(const struct rows *rows, unsigned position)
+{
+    return position < rows->field_count ? &rows->fields[position] : NULL;
+}
+
+int rows_field_by_name(const struct rows *rows, const char *name)
+{
+    for (unsigned i = 0; i < rows->field_count; i++)
+        if (strcmp(rows->fields[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+int rows_field_by_role(const struct rows *rows, const char *role)
+{
+    for (unsigned i = 0; *role && i < rows->field_count; i++)
+        if (strcmp(rows->fields[i].role, role) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* ---- the cursor */
+
+void rows_lock(struct rows *rows)
+{
+    pthread_mutex_lock(&rows->mutex);
+}
+
+void rows_unlock(struct rows *rows)
+{
+    pthread_mutex_unlock(&rows->mutex);
+}
+
+static void rows_unlock_pointer(struct rows **rows)
+{
+    rows_unlock(*rows);
+}
+
+/* Hold the lock until the end of the block. */
+#define ROWS_LOCKED(rows)                                                                          \
+    __attribute__((cleanup(rows_unlock_pointer), unused)) struct rows *locked = (rows);            \
+    rows_lock(locked)
+
+int rows_seek(struct rows *rows, int64_t first, int64_t last, struct error *error)
+{
+    ROWS_LOCKED(rows);
+    sqlite3_reset(rows->cursor);
+    if (sqlite3_bind_int64(rows->cursor, 1, first) != SQLITE_OK ||
+        sqlite3_bind_int64(rows->cursor, 2, last) != SQLITE_OK)
+        return sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+    return 0;
+}
+
+int rows_next(struct rows *rows, struct error *error)
+{
+    ROWS_LOCKED(rows);
+    int step = sqlite3_step(rows->cursor);
+    if (step == SQLITE_ROW)
+        return 1;
+    if (step != SQLITE_DONE)
+        sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+    sqlite3_reset(rows->cursor);
+    return step == SQLITE_DONE ? 0 : -1;
+}
+
+static void cell(sqlite3_stmt *statement, int index, struct rows_value *out)
+{
+    *out = (struct rows_value){.type = sqlite3_column_type(statement, index), .text = ""};
+    if (out->type == SQLITE_NULL)
+        return;
+    if (out->type == SQLITE_INTEGER)
+        out->integer = sqlite3_column_int64(statement, index);
+    if (out->type == SQLITE_FLOAT)
+        out->real = sqlite3_column_double(statement, index);
+    /* A blob of no bytes is NULL to sqlite3_column_blob. */
+    const void *bytes = out->type == SQLITE_BLOB
+                            ? sqlite3_column_blob(statement, index)
+                            : (const void *)sqlite3_column_text(statement, index);
+    out->length = (size_t)sqlite3_column_bytes(statement, index);
+    if (bytes)
+        out->text = bytes;
+}
+
+int64_t rows_ordinal(const struct rows *rows)
+{
+    return sqlite3_column_int64(rows->cursor, 0);
+}
+
+void rows_key(const struct rows *rows, struct rows_value *out)
+{
+    cell(rows->cursor, 1, out);
+}
+
+void rows_value(const struct rows *rows, unsigned position, struct rows_value *out)
+{
+    if (position < rows->field_count)
+        cell(rows->cursor, (int)position + 2, out);
+    else
+        *out = (struct rows_value){.type = SQLITE_NULL, .text = ""};
+}
+
+/* ---- look-ups */
+
+int rows_find_key(struct rows *rows, const char *key, int64_t *ordinal, struct error *error)
+{
+    ROWS_LOCKED(rows);
+    STATEMENT_CLEAN sqlite3_stmt *statement = NULL;
+    if (prepare(rows,
+                "SELECT ordinal "
+                "FROM recipient "
+                "WHERE CAST(key AS TEXT) = ?1 "
+                "ORDER BY ordinal "
+                "LIMIT 1",
+                &statement, error) != 0)
+        return -1;
+    sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
+    int step = sqlite3_step(statement);
+    if (step == SQLITE_ROW)
+        *ordinal = sqlite3_column_int64(statement, 0);
+    else if (step != SQLITE_DONE)
+        return sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+    return step == SQLITE_ROW;
+}
+
+int rows_file(struct rows *rows, const char *report, const char *name, char **content, size_t *size,
+              char **mime_type, struct error *error)
+{
+    ROWS_LOCKED(rows);
+    if (!rows->file && prepare(rows,
+                               "SELECT content, mime_type "
+                               "FROM file "
+                               "WHERE report = ?1 AND name = ?2",
+                               &rows->file, error) != 0)
+        return -1;
+    sqlite3_bind_text(rows->file, 1, report, -1, SQLITE_STATIC);
+    sqlite3_bind_text(rows->file, 2, name, -1, SQLITE_STATIC);
+    int step = sqlite3_step(rows->file);
+    if (step == SQLITE_ROW) {
+        const char *bytes = sqlite3_column_blob(rows->file, 0);
+        *size = (size_t)sqlite3_column_bytes(rows->file, 0);
+        *content = memory_text_n(bytes ? bytes : "", *size);
+        if (mime_type)
+            *mime_type = memory_text(column_text(rows->file, 1));
+    } else if (step != SQLITE_DONE) {
+        sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+    }
+    sqlite3_reset(rows->file);
+    sqlite3_clear_bindings(rows->file);
+    return step == SQLITE_ROW ? 1 : step == SQLITE_DONE ? 0 : -1;
+}
