@@ -191,7 +191,7 @@ void run_check_end(struct engine *engine, struct run *run)
     for (size_t i = 0; i < run->step_count; i++)
         claimed += counts[i].claimed;
     bool over = run->row.state == RUN_CANCELLED
-                    ? claimed == 0
+                    ? claimed == 0 && !run->pending
                     : run->row.state == RUN_RUNNING && journal_finished(run->journal);
     if (!over)
         return;
@@ -639,6 +639,16 @@ json_t *engine_runs_json(struct engine *engine, size_t limit)
          run = run->next)
         json_array_append_new(list, run_json(engine, run));
     return list;
+}
+
+json_t *engine_last_run_json(const struct engine *engine, int64_t campaign)
+{
+    for (const struct run *run = engine->runs; run; run = run->next)
+        if (run->row.campaign_id == campaign)
+            return json_pack("{s:I, s:s, s:o}", "number", (json_int_t)run->row.number, "state",
+                             run_state_name(run->row.state), "started_at",
+                             time_json(run->row.started_us));
+    return json_null();
 }
 
 size_t engine_active(const struct engine *engine)

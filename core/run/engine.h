@@ -129,6 +129,8 @@ int engine_cancel(struct engine *engine, int64_t number, struct error *error);
  * ended long ago has no "steps" here (read them by journal_steps_json on the pool). */
 json_t *engine_runs_json(struct engine *engine, size_t limit);
 json_t *engine_run_json(struct engine *engine, int64_t number); /* NULL: no such run */
+/* {"number", "state", "started_at"} of the newest run of a campaign, or null. */
+json_t *engine_last_run_json(const struct engine *engine, int64_t campaign);
 size_t engine_active(const struct engine *engine);
 
 /* The steps of a run from its file, read only; for the pool. NULL with the reason. */

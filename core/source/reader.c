@@ -509,6 +509,14 @@ static json_t *first_rows(struct reading *reading, struct error *error)
  * -----------------------------------------------------------------------------------------------------
  */
 
+/* What the query and the conditions are worth, without running them. */
+static json_t *only_columns(struct reading *reading, struct error *error)
+{
+    if (prepare_selection(reading, error) != 0)
+        return NULL;
+    return json_pack("{s:b, s:o}", "ok", 1, "columns", columns_json(reading));
+}
+
 static json_t *answer(struct reading *reading, struct error *error)
 {
     const json_t *source = json_object_get(reading->request, "source");
@@ -530,6 +538,8 @@ static json_t *answer(struct reading *reading, struct error *error)
         source_query(reading->source, text_of(json_object_get(reading->definition, "group"), "sql"),
                      error) != 0)
         return NULL;
+    if (strcmp(mode, "columns") == 0)
+        return only_columns(reading, error);
     return strcmp(mode, "rows") == 0 ? first_rows(reading, error) : snapshot(reading, error);
 }
 

@@ -1,0 +1,236 @@
+/* Check and start share one path: freeze (desk) → the query's columns (reader) → look at everything
+ * → count, or start. */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "daemon/daemon.h"
+#include "source/child.h"
+
+struct launch {
+    struct store_work work; /* first: on the desk */
+    struct launch *next;
+    struct daemon *daemon;
+    enum launch_kind kind;
+    char *campaign;
+    char uuid[65];
+    char *requested_by;
+    int64_t request;
+    bool force;
+    launch_done done;
+    void *context;
+    json_t *definition;
+    json_t *problems;
+    struct engine_source source;
+    struct launch_result result;
+    json_t *left_out;
+};
+
+static struct launch *waiting; /* for their run to leave `preparing` */
+
+static void finish(struct launch *launch, const struct error *failed)
+{
+    launch->result.problems = launch->problems;
+    launch->result.left_out = launch->left_out;
+    launch->done(launch->context, failed ? NULL : &launch->result, failed);
+    json_decref(launch->definition);
+    json_decref(launch->problems);
+    json_decref(launch->left_out);
+    free(launch->campaign);
+    free(launch->requested_by);
+    free(launch);
+}
+
+static void add_problem(struct launch *launch, const char *where, const char *message)
+{
+    json_array_append_new(launch->problems,
+                          json_pack("{s:s, s:s, s:s, s:s}", "severity", "error", "where", where,
+                                    "message_en", message, "message_de", message));
+}
+
+int launch_source(const struct daemon *daemon, const json_t *definition,
+                  struct engine_source *source, struct error *error)
+{
+    const json_t *query = json_object_get(definition, "query");
+    const char *name = json_string_value(json_object_get(query, "source"));
+    const struct conf_source *conf = name ? conf_source(daemon->conf, name) : NULL;
+    if (!conf)
+        return error_set(error, ERROR_INPUT,
+                         "the query's source »%s« is not configured; add [source.%s] to the "
+                         "configuration, or name another",
+                         name ? name : "", name ? name : "NAME");
+    *source = (struct engine_source){
+        .driver = "sqlite", .time_limit_us = conf->time_limit_us, .max_rows = conf->max_rows};
+    text_copy(source->path, sizeof source->path, conf->path);
+    return 0;
+}
+
+json_t *launch_reader_request(const char *mode, const char *name,
+                              const struct engine_source *source, json_t *definition)
+{
+    return json_pack("{s:s, s:{s:s, s:s, s:s, s:I, s:I}, s:O}", "mode", mode, "source", "name",
+                     name, "driver", source->driver, "path", source->path, "time_limit_us",
+                     (json_int_t)source->time_limit_us, "max_rows", (json_int_t)source->max_rows,
+                     "definition", definition);
+}
+
+static void read_source(struct launch *launch, const char *mode, reader_done done)
+{
+    const char *name =
+        json_string_value(json_object_get(json_object_get(launch->definition, "query"), "source"));
+    json_t *request =
+        launch_reader_request(mode, name ? name : "", &launch->source, launch->definition);
+    reader_start(launch->daemon->loop, request, launch->source.time_limit_us, done, launch);
+    json_decref(request);
+}
+
+/* ---- start
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static bool settled(struct launch *launch)
+{
+    json_t *run = engine_run_json(launch->daemon->engine, launch->result.run);
+    const char *state = json_string_value(json_object_get(run, "state"));
+    bool over = !state || strcmp(state, "preparing") != 0;
+    if (state && strcmp(state, "failed") == 0) {
+        const char *reason = json_string_value(json_object_get(run, "reason"));
+        add_problem(launch, "run", reason ? reason : "the run could not be prepared");
+    }
+    json_decref(run);
+    return over;
+}
+
+void launch_run_changed(struct daemon *daemon)
+{
+    (void)daemon;
+    for (struct launch **place = &waiting; *place;) {
+        struct launch *launch = *place;
+        if (!settled(launch)) {
+            place = &launch->next;
+            continue;
+        }
+        *place = launch->next;
+        finish(launch, NULL);
+    }
+}
+
+static void on_started(void *context, int64_t number, const struct error *failed)
+{
+    struct launch *launch = context;
+    if (failed) {
+        finish(launch, failed);
+        return;
+    }
+    launch->result.run = number;
+    launch->next = waiting;
+    waiting = launch;
+}
+
+static void start_run(struct launch *launch)
+{
+    engine_start_run(launch->daemon->engine, json_incref(launch->definition), &launch->source,
+                     launch->uuid, launch->requested_by, launch->request, launch->force, on_started,
+                     launch);
+    launch_run_changed(launch->daemon); /* a repeated request's run may be long under way */
+}
+
+/* ---- check
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static void on_counted(void *context, const json_t *answer, const struct error *failed)
+{
+    struct launch *launch = context;
+    if (failed)
+        add_problem(launch, "query", failed->message);
+    else {
+        launch->result.recipients = json_integer_value(json_object_get(answer, "recipients"));
+        launch->left_out = json_incref(json_object_get(answer, "left_out"));
+        if (!launch->result.recipients)
+            json_array_append_new(launch->problems,
+                                  json_pack("{s:s, s:s, s:s, s:s}", "severity", "warning", "where",
+                                            "query", "message_en",
+                                            "the query delivers no recipients", "message_de",
+                                            "Die Abfrage liefert keine Empfänger."));
+    }
+    finish(launch, NULL);
+}
+
+static void on_columns(void *context, const json_t *answer, const struct error *failed)
+{
+    struct launch *launch = context;
+    if (failed)
+        add_problem(launch, "query", failed->message);
+    check_definition(launch->daemon, launch->definition, json_object_get(answer, "columns"),
+                     launch->problems);
+    if (launch->kind == LAUNCH_RUN && !check_has_error(launch->problems))
+        start_run(launch);
+    else if (launch->kind == LAUNCH_CHECK && !failed)
+        read_source(launch, "count", on_counted);
+    else
+        finish(launch, NULL);
+}
+
+static int apply_freeze(struct store_work *work, struct error *error)
+{
+    struct launch *launch = (struct launch *)work;
+    struct definitions *definitions = launch->daemon->definitions;
+    int64_t id = definitions_find(definitions, "campaign", launch->campaign, error);
+    if (id >= 0)
+        launch->definition = definitions_freeze(definitions, id, error);
+    return launch->definition ? 0 : -1;
+}
+
+static void on_frozen(struct store_work *work, const struct error *failed)
+{
+    struct launch *launch = (struct launch *)work;
+    struct error error;
+    if (failed && failed->code == ERROR_INPUT) {
+        add_problem(launch, "campaign", failed->message);
+        finish(launch, NULL);
+    } else if (failed) {
+        finish(launch, failed);
+    } else if (launch_source(launch->daemon, launch->definition, &launch->source, &error) != 0) {
+        add_problem(launch, "query", error.message);
+        check_definition(launch->daemon, launch->definition, NULL, launch->problems);
+        finish(launch, NULL);
+    } else
+        read_source(launch, "columns", on_columns);
+}
+
+static void make_uuid(char uuid[65])
+{
+    unsigned char bytes[16];
+    char hex[33];
+    randombytes_buf(bytes, sizeof bytes);
+    bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40); /* RFC 9562, version 4 */
+    bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
+    text_hex(hex, bytes, sizeof bytes);
+    snprintf(uuid, 65, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+void launch_start(struct daemon *daemon, enum launch_kind kind, const char *campaign,
+                  const char *uuid, const char *requested_by, int64_t request, bool force,
+                  launch_done done, void *context)
+{
+    struct launch *launch = memory_new(sizeof *launch);
+    launch->work = (struct store_work){.apply = apply_freeze, .done = on_frozen};
+    launch->daemon = daemon;
+    launch->kind = kind;
+    launch->campaign = memory_text(campaign);
+    launch->requested_by = memory_text(requested_by);
+    launch->request = request;
+    launch->force = force;
+    launch->done = done;
+    launch->context = context;
+    launch->problems = json_array();
+    launch->result.recipients = -1;
+    if (uuid)
+        text_copy(launch->uuid, sizeof launch->uuid, uuid);
+    else
+        make_uuid(launch->uuid);
+    store_submit(daemon->desk, &launch->work);
+}

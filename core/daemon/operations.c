@@ -1,0 +1,407 @@
+/*
+ * The API's operations. Each is answered once: at once where the loop knows, else after the desk
+ * (definitions), the pool (files of runs), a reader or a worker has done its part.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "daemon/archives.h"
+#include "daemon/daemon.h"
+#include "daemon/preview.h"
+#include "source/child.h"
+
+/* ---- definitions, on the desk
+ * ---------------------------------------------------------------------------------------- */
+
+struct desk_work {
+    struct store_work work;
+    struct daemon *daemon;
+    struct api_request *request;
+    json_t *body, *result;
+};
+
+static int apply_definition(struct store_work *work, struct error *error)
+{
+    struct desk_work *desk = (struct desk_work *)work;
+    const struct api_request *request = desk->request;
+    struct definitions *definitions = desk->daemon->definitions;
+    switch (request->operation) {
+    case API_LIST:
+        desk->result = definitions_list(definitions, request->kind, error);
+        break;
+    case API_GET:
+        desk->result = definitions_get(definitions, request->kind, request->subject, error);
+        break;
+    case API_NEW:
+        desk->result = definitions_put(definitions, request->kind, NULL, desk->body, error);
+        break;
+    case API_PUT:
+        desk->result =
+            definitions_put(definitions, request->kind, request->subject, desk->body, error);
+        break;
+    case API_DELETE:
+        return definitions_delete(definitions, request->kind, request->subject, error);
+    case API_PROBLEMS:
+        if (definitions_check(definitions, error) >= 0)
+            desk->result = definitions_problems(definitions, error);
+        break;
+    default:
+        return error_set(error, ERROR_INTERNAL, "not an operation on definitions");
+    }
+    return desk->result ? 0 : -1;
+}
+
+/* A campaign is shown with its last execution. */
+static void add_last_run(struct daemon *daemon, const char *kind, json_t *result)
+{
+    size_t index;
+    json_t *campaign;
+    if (!kind || strcmp(kind, "campaign") != 0)
+        return;
+    if (json_is_object(result)) {
+        json_object_set_new(result, "last_run",
+                            engine_last_run_json(
+                                daemon->engine, json_integer_value(json_object_get(result, "id"))));
+        return;
+    }
+    json_array_foreach(result, index, campaign) json_object_set_new(
+        campaign, "last_run",
+        engine_last_run_json(daemon->engine, json_integer_value(json_object_get(campaign, "id"))));
+}
+
+static void on_definition(struct store_work *work, const struct error *failed)
+{
+    struct desk_work *desk = (struct desk_work *)work;
+    if (failed) {
+        api_answer_error(desk->request, failed);
+    } else if (desk->request->operation == API_DELETE) {
+        api_answer(desk->request, 204, NULL);
+    } else {
+        add_last_run(desk->daemon, desk->request->kind, desk->result);
+        api_answer(desk->request, desk->request->operation == API_NEW ? 201 : 200, desk->result);
+    }
+    json_decref(desk->body);
+    free(desk);
+}
+
+/* What get shows beside the document may come back with put, and says nothing there. */
+static json_t *without_shown(const json_t *body)
+{
+    json_t *copy = json_deep_copy(body);
+    json_object_del(copy, "last_run");
+    return copy;
+}
+
+static void definition(struct daemon *daemon, struct api_request *request)
+{
+    struct desk_work *desk = memory_new(sizeof *desk);
+    desk->work = (struct store_work){.apply = apply_definition, .done = on_definition};
+    desk->daemon = daemon;
+    desk->request = request;
+    if (request->body)
+        desk->body = without_shown(request->body);
+    store_submit(daemon->desk, &desk->work);
+}
+
+/* ---- check and start
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static void on_checked(void *context, const struct launch_result *result,
+                       const struct error *failed)
+{
+    if (failed) {
+        api_answer_error(context, failed);
+        return;
+    }
+    json_t *body =
+        json_pack("{s:b, s:o, s:O}", "ok", !check_has_error(result->problems), "recipients",
+                  result->recipients < 0 ? json_null() : json_integer(result->recipients),
+                  "problems", result->problems);
+    if (result->left_out)
+        json_object_set(body, "left_out", (json_t *)result->left_out);
+    api_answer(context, 200, body);
+}
+
+static void on_launched(void *context, const struct launch_result *result,
+                        const struct error *failed)
+{
+    struct api_request *request = context;
+    if (failed) {
+        api_answer_error(request, failed);
+        return;
+    }
+    size_t index;
+    json_t *problem;
+    json_array_foreach(result->problems, index, problem)
+    {
+        const char *severity = json_string_value(json_object_get(problem, "severity"));
+        if (!severity || strcmp(severity, "error") != 0)
+            continue;
+        json_t *error =
+            json_pack("{s:s, s:o}", "code", "input", "message",
+                      json_sprintf("%s: %s", json_string_value(json_object_get(problem, "where")),
+                                   json_string_value(json_object_get(problem, "message_en"))));
+        api_answer(request, 422,
+                   json_pack("{s:o, s:O}", "error", error, "problems", result->problems));
+        return;
+    }
+    json_t *body = json_pack("{s:I}", "run", (json_int_t)result->run);
+    api_answer(request, 202, body);
+}
+
+static void start(struct daemon *daemon, struct api_request *request)
+{
+    const char *uuid = json_string_value(json_object_get(request->body, "uuid"));
+    bool force = json_is_true(json_object_get(request->body, "force"));
+    struct error error;
+    if (uuid && (!*uuid || strlen(uuid) > 64)) {
+        error_set(&error, ERROR_INPUT, "uuid: 1 to 64 characters");
+        api_answer_error(request, &error);
+        return;
+    }
+    launch_start(daemon, LAUNCH_RUN, request->subject, uuid, request->user, 0, force, on_launched,
+                 request);
+}
+
+static void check(struct daemon *daemon, struct api_request *request)
+{
+    launch_start(daemon, LAUNCH_CHECK, request->subject, NULL, request->user, 0, false, on_checked,
+                 request);
+}
+
+/* ---- first rows of a query
+ * ------------------------------------------------------------------------------------------- */
+
+struct query_run {
+    struct store_work work;
+    struct daemon *daemon;
+    struct api_request *request;
+    json_t *query;
+};
+
+static int apply_query(struct store_work *work, struct error *error)
+{
+    struct query_run *run = (struct query_run *)work;
+    run->query = definitions_get(run->daemon->definitions, "query", run->request->subject, error);
+    return run->query ? 0 : -1;
+}
+
+static void free_query_run(struct query_run *run)
+{
+    json_decref(run->query);
+    free(run);
+}
+
+static void on_rows(void *context, const json_t *answer, const struct error *failed)
+{
+    struct query_run *run = context;
+    if (failed) {
+        api_answer_error(run->request, failed);
+    } else {
+        json_t *body = json_copy((json_t *)answer);
+        json_object_del(body, "ok");
+        api_answer(run->request, 200, body);
+    }
+    free_query_run(run);
+}
+
+static void on_query(struct store_work *work, const struct error *failed)
+{
+    struct query_run *run = (struct query_run *)work;
+    struct engine_source source;
+    struct error error;
+    json_t *definition =
+        json_pack("{s:o, s:O?}", "query",
+                  json_pack("{s:O?}", "source", json_object_get(run->query, "source")), "group",
+                  json_array_get(json_object_get(run->query, "groups"), 0));
+    const char *name = json_string_value(json_object_get(run->query, "source"));
+    if (!failed && launch_source(run->daemon, definition, &source, &error) != 0)
+        failed = &error;
+    if (failed) {
+        api_answer_error(run->request, failed);
+        free_query_run(run);
+    } else {
+        json_t *request = launch_reader_request("rows", name, &source, definition);
+        json_t *limit = json_object_get(run->request->body, "limit");
+        json_object_set_new(request, "limit",
+                            json_integer(json_is_integer(limit) ? json_integer_value(limit) : 20));
+        reader_start(run->daemon->loop, request, source.time_limit_us, on_rows, run);
+        json_decref(request);
+    }
+    json_decref(definition);
+}
+
+static void query(struct daemon *daemon, struct api_request *request)
+{
+    struct query_run *run = memory_new(sizeof *run);
+    run->work = (struct store_work){.apply = apply_query, .done = on_query};
+    run->daemon = daemon;
+    run->request = request;
+    store_submit(daemon->desk, &run->work);
+}
+
+/* ---- runs
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+/* A run that ended before: its steps are read from its file, on the pool. */
+struct steps_work {
+    uv_work_t work;
+    struct api_request *request;
+    const char *state_dir;
+    json_t *run, *steps;
+};
+
+static void read_steps(uv_work_t *work)
+{
+    struct steps_work *steps = work->data;
+    steps->steps = engine_steps_from_file(steps->state_dir, steps->request->run, NULL);
+}
+
+static void on_steps(uv_work_t *work, int status)
+{
+    struct steps_work *steps = work->data;
+    (void)status;
+    json_object_set_new(steps->run, "steps", steps->steps ? steps->steps : json_array());
+    api_answer(steps->request, 200, steps->run);
+    free(steps);
+}
+
+static void show_run(struct daemon *daemon, struct api_request *request)
+{
+    struct error error;
+    json_t *run = engine_run_json(daemon->engine, request->run);
+    if (!run) {
+        error_set(&error, ERROR_NOT_FOUND, "there is no run %lld", (long long)request->run);
+        api_answer_error(request, &error);
+    } else if (json_object_get(run, "steps")) {
+        api_answer(request, 200, run);
+    } else {
+        struct steps_work *steps = memory_new(sizeof *steps);
+        *steps = (struct steps_work){
+            .request = request, .state_dir = daemon->conf->daemon.state_dir, .run = run};
+        steps->work.data = steps;
+        uv_queue_work(daemon->loop, &steps->work, read_steps, on_steps);
+    }
+}
+
+static void steer(struct daemon *daemon, struct api_request *request)
+{
+    struct error error;
+    FREE_CLEAN char *who = memory_format("paused by %s", request->user);
+    int result = request->operation == API_RUN_PAUSE
+                     ? engine_pause(daemon->engine, request->run, who, &error)
+                 : request->operation == API_RUN_RESUME
+                     ? engine_resume(daemon->engine, request->run, &error)
+                     : engine_cancel(daemon->engine, request->run, &error);
+    if (result == 0)
+        show_run(daemon, request);
+    else
+        api_answer_error(request, &error);
+}
+
+/* ---- the daemon itself
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static void status(struct daemon *daemon, struct api_request *request)
+{
+    api_answer(request, 200,
+               json_pack("{s:s, s:I, s:i, s:s, s:I, s:o}", "version", CAMPAIGND_VERSION, "uptime_s",
+                         (json_int_t)((clock_monotonic_us() - daemon->started_us) / 1000000),
+                         "generation", (int)supervisor_generation(daemon->supervisor), "state",
+                         daemon->stopping ? "stopping" : "running", "runs_active",
+                         (json_int_t)engine_active(daemon->engine), "actions",
+                         supervisor_actions_json(daemon->supervisor)));
+}
+
+struct reloading {
+    struct daemon *daemon;
+    struct api_request *request;
+};
+
+static void on_reloaded(void *context, const struct error *failed)
+{
+    struct reloading *reloading = context;
+    if (failed) {
+        json_t *error =
+            json_pack("{s:s, s:s}", "code", error_name(failed->code), "message", failed->message);
+        api_answer(reloading->request, 422, json_pack("{s:o}", "error", error));
+    } else
+        api_answer(reloading->request, 200,
+                   json_pack("{s:i}", "generation",
+                             (int)supervisor_generation(reloading->daemon->supervisor)));
+    free(reloading);
+}
+
+static void reload(struct daemon *daemon, struct api_request *request)
+{
+    struct reloading *reloading = memory_new(sizeof *reloading);
+    *reloading = (struct reloading){.daemon = daemon, .request = request};
+    daemon_reload(daemon, on_reloaded, reloading);
+}
+
+void operations_call(void *context, struct api_request *request)
+{
+    struct daemon *daemon = context;
+    struct error error;
+    if (daemon->stopping) {
+        error_set(&error, ERROR_BUSY, "campaignd is stopping");
+        api_answer_error(request, &error);
+        return;
+    }
+    switch (request->operation) {
+    case API_STATUS:
+        status(daemon, request);
+        break;
+    case API_RELOAD:
+        reload(daemon, request);
+        break;
+    case API_PLUGINS:
+        api_answer(request, 200, supervisor_plugins_json(daemon->supervisor));
+        break;
+    case API_PROBLEMS:
+    case API_LIST:
+    case API_GET:
+    case API_NEW:
+    case API_PUT:
+    case API_DELETE:
+        definition(daemon, request);
+        break;
+    case API_CAMPAIGN_CHECK:
+        check(daemon, request);
+        break;
+    case API_CAMPAIGN_START:
+        start(daemon, request);
+        break;
+    case API_CAMPAIGN_PREVIEW:
+        preview_start(daemon, request);
+        break;
+    case API_QUERY_RUN:
+        query(daemon, request);
+        break;
+    case API_RUNS:
+        api_answer(request, 200,
+                   engine_runs_json(daemon->engine, request->limit ? (size_t)request->limit : 100));
+        break;
+    case API_RUN:
+        show_run(daemon, request);
+        break;
+    case API_RUN_PAUSE:
+    case API_RUN_RESUME:
+    case API_RUN_CANCEL:
+        steer(daemon, request);
+        break;
+    case API_ARCHIVE_LIST:
+    case API_ARCHIVE_GET:
+    case API_ARCHIVE_VERIFY:
+        archives_call(daemon, request);
+        break;
+    }
+}
