@@ -36,15 +36,16 @@ static json_t *pick(const json_t *object, const char *const keys[])
     return picked;
 }
 
-/* A definition by its name, with its id put in. NULL with trouble; *found says whether it is there.
- */
-static json_t *load_named(const struct freezing *f, const char *kind, const char *name, bool *found)
+/* A definition by its name, with its id put in. NULL with trouble; *id is 0 if it is not there. */
+static json_t *load_named(const struct freezing *f, const char *kind, const char *name, int64_t *id)
 {
-    int64_t id = table_find_name(f->d, kind, name, f->why);
-    *found = id > 0;
-    json_t *document = id > 0 ? table_load(f->d, table_of_kind(kind), id, f->depth, f->why) : NULL;
+    *id = table_find_name(f->d, kind, name, f->why);
+    if (*id == 0)
+        cannot(f, MESSAGE_DANGLING, f->name, kind, NULL);
+    json_t *document =
+        *id > 0 ? table_load(f->d, table_of_kind(kind), *id, f->depth, f->why) : NULL;
     if (document)
-        json_object_set_new(document, "id", json_integer(id));
+        json_object_set_new(document, "id", json_integer(*id));
     return document;
 }
 
@@ -72,11 +73,11 @@ static int has_distributor_category(const struct freezing *f, const char *report
 
 static json_t *distributors_query(const struct freezing *f, const char *distributor)
 {
-    bool found;
+    int64_t id;
     int has = has_distributor_category(f, distributor);
     if (has < 0)
         return NULL;
-    JSON_CLEAN json_t *report = load_named(f, "report", distributor, &found);
+    JSON_CLEAN json_t *report = load_named(f, "report", distributor, &id);
     if (!report)
         return NULL;
     const char *query = text_of(report, "query");
@@ -84,18 +85,18 @@ static json_t *distributors_query(const struct freezing *f, const char *distribu
         cannot(f, MESSAGE_NOT_A_DISTRIBUTOR, distributor, NULL, NULL);
         return NULL;
     }
-    return load_named(f, "query", query, &found);
+    return load_named(f, "query", query, &id);
 }
 
 static json_t *load_query(const struct freezing *f)
 {
     const char *query = text_of(f->campaign, "query");
     const char *distributor = text_of(f->campaign, "distributor");
-    bool found;
+    int64_t id;
     if (query && distributor)
         cannot(f, MESSAGE_BOTH_SOURCES, f->name, NULL, NULL);
     else if (query)
-        return load_named(f, "query", query, &found);
+        return load_named(f, "query", query, &id);
     else if (distributor)
         return distributors_query(f, distributor);
     else
@@ -149,12 +150,12 @@ static int freeze_source(const struct freezing *f, json_t *frozen)
 static int add_report(struct freezing *f, const char *name, json_t *reports)
 {
     static const char *const keys[] = {"kind", "title", "variants", "files", NULL};
-    bool found;
+    int64_t id;
     if (json_object_get(reports, name))
         return 1;
-    JSON_CLEAN json_t *report = load_named(f, "report", name, &found);
+    JSON_CLEAN json_t *report = load_named(f, "report", name, &id);
     if (!report)
-        return found || f->why->error.code ? -1 : 0;
+        return id == 0 ? 0 : -1;
     json_object_set_new(reports, name, pick(report, keys));
     return 1;
 }
