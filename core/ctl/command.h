@@ -47,7 +47,7 @@ struct option_row {
 extern const struct option_row option_rows[]; /* options.c; ended by a NULL name */
 
 /* options.c: take `arguments` apart. EXIT_OK or EXIT_USAGE; *command is NULL if none is named.
- * `invocation`'s arrays are allocated once and live as long as the process. */
+ * `invocation` owns its arrays. */
 struct globals {
     const char *socket;
     bool help, version;

@@ -33,9 +33,10 @@ struct invocation {
     const struct command *command;
     struct client *client;
     bool json;
-    const char *const *arguments; /* NULL-ended */
+    const char **words;           /* owned: the command line without its options */
+    const char *const *arguments; /* into words, NULL-ended */
     size_t argument_count;
-    const char *const *sets; /* each KEY=VALUE */
+    const char **sets; /* owned array; each KEY=VALUE */
     size_t set_count;
     const char *file, *output, *step, *run, *recipient, *limit;
     bool watch, force, yes;

@@ -100,7 +100,9 @@ static void show_text(const char *key, const json_t *value, int depth)
         return;
     }
     FREE_CLEAN char *plain = table_value(key, value);
-    printf(" %s\n", text_equal(key, "purpose") ? message_label(plain) : plain);
+    printf(" %s\n", text_equal(key, "purpose") || text_equal(key, "after_outcome")
+                        ? message_label(plain)
+                        : plain);
 }
 
 static void show_content(const json_t *value)

@@ -210,7 +210,7 @@ static int run_editor(struct invocation *invocation, const char *command, const 
         return EXIT_OK;
     FREE_CLEAN char *number =
         memory_format("%d", child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : status);
-    return fail(invocation, EXIT_WRONG, EDITOR_FAILED, command, number, path);
+    return fail(invocation, EXIT_WRONG, EDITOR_FAILED, command, number);
 }
 
 static int write_draft(struct invocation *invocation, const json_t *document, char **path,

@@ -107,9 +107,8 @@ int main(int count, char **arguments)
         fprintf(stderr, "campaignctl: %s\n", clean);
     }
     free(invocation.failure);
-    free((void *)invocation.sets);
-    if (invocation.arguments)
-        free((void *)(invocation.arguments - (invocation.command->verb ? 2 : 1)));
+    free(invocation.sets);
+    free(invocation.words);
     client_free(invocation.client);
     return code;
 }

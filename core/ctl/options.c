@@ -110,7 +110,7 @@ static void set_option(const struct given *given, struct invocation *invocation)
 {
     switch (given->row->flag) {
     case OPTION_SET:
-        ((const char **)invocation->sets)[invocation->set_count++] = given->value;
+        invocation->sets[invocation->set_count++] = given->value;
         break;
     case OPTION_FILE:
         invocation->file = given->value;
@@ -160,20 +160,26 @@ static int find_command(struct invocation *invocation, const struct line *line)
     return fail(invocation, EXIT_USAGE, BAD_COMMAND, both);
 }
 
-static int apply(struct invocation *invocation, const struct line *line, struct globals *globals)
+static int apply_globals(struct invocation *invocation, const struct line *line,
+                         struct globals *globals)
+{
+    int code = EXIT_OK;
+    for (size_t i = 0; i < line->given_count && !code; i++)
+        if (line->given[i].row->flag == OPTION_GLOBAL)
+            code = set_global(&line->given[i], invocation, globals);
+    return code;
+}
+
+static int apply(struct invocation *invocation, const struct line *line)
 {
     for (size_t i = 0; i < line->given_count; i++) {
         const struct given *given = &line->given[i];
-        if (given->row->flag == OPTION_GLOBAL) {
-            int code = set_global(given, invocation, globals);
-            if (code)
-                return code;
-        } else if (!invocation->command || !(invocation->command->options & given->row->flag)) {
+        if (given->row->flag == OPTION_GLOBAL)
+            continue;
+        if (!invocation->command || !(invocation->command->options & given->row->flag))
             return fail(invocation, EXIT_USAGE, BAD_OPTION, given->row->name,
                         command_name(invocation));
-        } else {
-            set_option(given, invocation);
-        }
+        set_option(given, invocation);
     }
     return EXIT_OK;
 }
@@ -194,6 +200,7 @@ int options_parse(int count, char **arguments, struct invocation *invocation,
 {
     struct line line = {.given = memory_array((size_t)count + 1, sizeof *line.given),
                         .words = memory_array((size_t)count + 1, sizeof *line.words)};
+    invocation->words = line.words;
     invocation->sets = memory_array((size_t)count + 1, sizeof *invocation->sets);
     int code = EXIT_OK;
     bool only_words = false;
@@ -206,12 +213,14 @@ int options_parse(int count, char **arguments, struct invocation *invocation,
             line.words[line.word_count++] = arguments[i];
     }
     /* The language comes first, so that whatever is wrong is said in it. */
-    if (!code && !(code = find_command(invocation, &line)))
-        code = apply(invocation, &line, globals);
+    if (!code)
+        code = apply_globals(invocation, &line, globals);
+    if (!code)
+        code = find_command(invocation, &line);
+    if (!code)
+        code = apply(invocation, &line);
     if (!code)
         code = check_arguments(invocation, globals);
     free(line.given);
-    if (code || !invocation->command)
-        free(line.words);
     return code;
 }

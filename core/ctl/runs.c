@@ -55,7 +55,7 @@ static int percent(const struct progress *progress)
     if (progress->total <= 0)
         return 0;
     int64_t value = progress->finished * 100 / progress->total;
-    return value > 100 ? 100 : (int)value;
+    return value < 0 ? 0 : value > 100 ? 100 : (int)value;
 }
 
 /* ---- list and show */

@@ -169,6 +169,16 @@ static char *local_time(const char *text)
     return memory_text(target);
 }
 
+/* A number that names something, and so is not grouped; so are a site's own ("" as the key). */
+static bool is_name(const char *key)
+{
+    static const char *const names[] = {"", "id", "number", "run", "row", "after", "generation"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (text_equal(key, names[i]))
+            return true;
+    return false;
+}
+
 static bool is_time(const char *key)
 {
     size_t length = strlen(key);
@@ -206,7 +216,8 @@ char *table_value(const char *key, const json_t *value)
         return is_time(key) ? local_time(json_string_value(value))
                             : table_clean(json_string_value(value), false);
     case JSON_INTEGER:
-        return memory_text(message_number(json_integer_value(value)));
+        return is_name(key) ? memory_format("%lld", (long long)json_integer_value(value))
+                            : memory_text(message_number(json_integer_value(value)));
     case JSON_REAL:
         return text_equal(key, "rate_per_s") ? memory_text(message_decimal(json_real_value(value)))
                                              : memory_format("%.15g", json_real_value(value));
