@@ -87,12 +87,28 @@ int runs_list(struct invocation *invocation)
     return EXIT_OK;
 }
 
+/* Does any step have some of these? */
+static bool occurs(const json_t *steps, const char *key)
+{
+    for (size_t i = 0; i < json_array_size(steps); i++)
+        if (number(json_array_get(steps, i), key))
+            return true;
+    return false;
+}
+
+/* Counts that are 0 everywhere only take the others' room. */
 static void print_steps(const json_t *run)
 {
-    static const char *const columns[] = {"number",   "name",    "action",  "delivered",
-                                          "rejected", "skipped", "unknown", "deferred",
-                                          "claimed",  "waiting", "total",   NULL};
-    print_objects(json_object_get(run, "steps"), columns);
+    static const char *const counts[] = {"rejected", "unknown", "skipped",
+                                         "deferred", "claimed", "waiting"};
+    const char *columns[12] = {"number", "name", "action", "delivered"};
+    size_t count = 4;
+    const json_t *steps = json_object_get(run, "steps");
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (occurs(steps, counts[i]))
+            columns[count++] = counts[i];
+    columns[count] = "total";
+    print_objects(steps, columns);
 }
 
 static void print_left_out(const json_t *run)
