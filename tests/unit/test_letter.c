@@ -342,9 +342,19 @@ static void known_css_does_not_warn(void **state)
 
 /* ---- limits ---- */
 
+static char *many_fonts(void)
+{
+    struct buffer html = {0};
+    for (unsigned i = 0; i < 10000; i++)
+        buffer_printf(&html, "<span style='font-size: 9.%04upt'>x</span>", i);
+    return buffer_steal(&html);
+}
+
 static void limits_end_with_an_error(void **state)
 {
     (void)state;
+    FREE_CLEAN char *fonts = many_fonts();
+    FREE_CLEAN char *lines = repeated("", "<br>", 100000, "");
     FREE_CLEAN char *deep = repeated("", "<div>", 250, "Text");
     FREE_CLEAN char *cells = repeated("<table><tr>", "<td>1<td>2<tr>", 5001, "</table>");
     FREE_CLEAN char *columns = repeated("<table><tr>", "<td>1", 101, "</table>");
@@ -361,6 +371,8 @@ static void limits_end_with_an_error(void **state)
     assert_fails(pages, "more than 200 pages");
     assert_fails(large, "bytes");
     assert_fails(paragraph, "a paragraph has more");
+    assert_fails(fonts, "more than 64 fonts");
+    assert_fails(lines, "lines");
     assert_fails(rules, "more than 500 rules");
     assert_fails(tables, "more than 4 tables");
     assert_fails(row, "higher than a page");

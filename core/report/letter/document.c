@@ -118,6 +118,8 @@ struct builder {
     unsigned depth;
     unsigned tables; /* around what is being built */
     size_t cells;
+    const struct style *fonts[LETTER_MAX_FONTS + 1]; /* one style of each font */
+    size_t font_count;
 
     struct block *box;  /* being filled */
     struct block *open; /* its last text, if more may be added to it */
@@ -221,6 +223,19 @@ static void hold_to_role(struct builder *builder, struct style *style, struct po
     style->break_before = false;
 }
 
+/* Finding a font takes Pango milliseconds: its number is limited. */
+static void count_font(struct builder *builder, const struct style *style)
+{
+    for (size_t i = builder->font_count; i-- > 0;) {
+        const struct style *font = builder->fonts[i];
+        if (font->family == style->family && font->size == style->size &&
+            font->bold == style->bold && font->italic == style->italic)
+            return;
+    }
+    if (builder->font_count <= LETTER_MAX_FONTS)
+        builder->fonts[builder->font_count++] = style;
+}
+
 #define MAX_LISTS_OF_RULES 64
 #define MAX_PATH 24
 
@@ -251,6 +266,7 @@ static const struct style *style_of(struct builder *builder, const GumboNode *no
         count++;
     style_apply(builder->job, style, parent, lists, count);
     hold_to_role(builder, style, position_of(node));
+    count_font(builder, style);
     return style;
 }
 

@@ -8,6 +8,7 @@
 #define BUCKETS 1024
 #define MAX_TEXTS 2000
 #define MAX_BYTES (256 * 1024)
+#define MAX_LINES 5000
 #define MAX_PICTURE_HEIGHT MM(200)
 
 struct font {
@@ -311,10 +312,11 @@ static struct text_entry *make_entry(struct job *job, const struct block *block,
     return entry;
 }
 
-/* Pango breaks a paragraph in time that grows with its square. */
-static int check_paragraphs(struct job *job, const struct block *block)
+/* Pango breaks a paragraph in time that grows with its square; and the lines of a text must all be
+ * known before its pages are. */
+static int check_size(struct job *job, const struct block *block)
 {
-    size_t begin = 0;
+    size_t begin = 0, lines = 0;
     while (begin < block->size) {
         const char *end = memchr(block->text + begin, '\n', block->size - begin);
         size_t size = end ? (size_t)(end - block->text) - begin : block->size - begin;
@@ -322,6 +324,8 @@ static int check_paragraphs(struct job *job, const struct block *block)
             return job_fail(job, block->at,
                             "a paragraph has more than %d bytes; divide it into several",
                             LETTER_MAX_PARAGRAPH);
+        if (++lines > MAX_LINES)
+            return job_fail(job, block->at, "a paragraph has more than %d lines", MAX_LINES);
         begin += size + 1;
     }
     return 0;
@@ -331,7 +335,7 @@ const struct text *text_layout(struct job *job, const struct block *block, enum 
                                double width)
 {
     struct text_cache *cache = &job->engine->texts;
-    if (block->size > LETTER_MAX_PARAGRAPH && check_paragraphs(job, block))
+    if (block->size > MAX_LINES && check_size(job, block))
         return NULL;
     make_key(job, &cache->key, block, wrap, width);
     uint64_t hash = hash_bytes(cache->key.data, cache->key.size);
