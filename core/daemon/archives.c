@@ -29,13 +29,13 @@ struct archive_work {
 
 static sqlite3 *open_journal(const struct archive_work *work, int64_t run, struct error *error)
 {
-    FREE_CLEAN char *path = engine_journal_path(work->state_dir, run);
+    FREE_CLEAN char *path = runner_journal_path(work->state_dir, run);
     return sql_open_readonly(path, error);
 }
 
 static struct rows *open_rows(const struct archive_work *work, int64_t run, struct error *error)
 {
-    FREE_CLEAN char *path = engine_rows_path(work->state_dir, run);
+    FREE_CLEAN char *path = runner_rows_path(work->state_dir, run);
     return rows_open(path, error);
 }
 
@@ -151,7 +151,7 @@ static int get(struct archive_work *work, struct error *error)
         return error_set(error, ERROR_NOT_FOUND, "run %lld has no document %lld",
                          (long long)request->run, (long long)request->document);
     read_entry(select, 0, &work->entry);
-    FREE_CLEAN char *folder = engine_archive_path(work->state_dir, request->run);
+    FREE_CLEAN char *folder = runner_archive_path(work->state_dir, request->run);
     return archive_read(folder, &work->entry, &work->bytes, error);
 }
 
@@ -201,7 +201,7 @@ static int verify_run(struct archive_work *work, int64_t run, json_t *faults,
     ROWS_CLEAN struct rows *rows = entries ? open_rows(work, run, error) : NULL;
     if (!rows)
         return -1;
-    FREE_CLEAN char *folder = engine_archive_path(work->state_dir, run);
+    FREE_CLEAN char *folder = runner_archive_path(work->state_dir, run);
     struct verifying verifying = {.entries = entries, .run = run, .faults = faults};
     struct archive_verify verify = {.next = next_entry, .report = on_fault, .context = &verifying};
     if (archive_verify(folder, rows_uuid(rows), &verify, &totals, error) != 0)
@@ -261,7 +261,7 @@ static void choose_runs(struct archive_work *work)
 {
     json_t *wanted = json_object_get(work->request->body, "run");
     int64_t only = work->request->run ? work->request->run : json_integer_value(wanted);
-    json_t *runs = engine_runs_json(work->daemon->engine, 0), *run;
+    json_t *runs = runner_runs_json(work->daemon->runner, 0), *run;
     size_t index;
     work->runs = memory_array(json_array_size(runs), sizeof *work->runs);
     json_array_foreach(runs, index, run)

@@ -10,7 +10,7 @@
 #include "api/api.h"
 #include "conf/conf.h"
 #include "daemon/supervisor.h"
-#include "run/engine.h"
+#include "run/runner.h"
 #include "store/definitions.h"
 #include "store/state.h"
 #include "store/store.h"
@@ -24,7 +24,7 @@ struct daemon {
     struct store
         *desk; /* the thread of the definitions' one connection; its works have no database */
     struct definitions *definitions; /* the desk's own */
-    struct engine *engine;
+    struct runner *runner;
     struct supervisor *supervisor;
     struct api *api;
     int64_t started_us;
@@ -39,7 +39,7 @@ struct daemon {
 void daemon_reload(struct daemon *daemon,
                    void (*done)(void *context, const struct error *failed_or_null), void *context);
 
-/* The engine's way to a worker. */
+/* The runner's way to a worker. */
 void daemon_send(void *daemon, void *worker, const struct buffer *frames);
 
 /* ---- operations.c: the API's operations ---- */
@@ -80,9 +80,9 @@ void launch_run_changed(struct daemon *daemon); /* a run may have left `preparin
 
 /* The source of a definition as the reader wants it: 0, or -1 if no such source is configured. */
 int launch_source(const struct daemon *daemon, const json_t *definition,
-                  struct engine_source *source, struct error *error);
+                  struct runner_source *source, struct error *error);
 json_t *launch_reader_request(const char *mode, const char *source_name,
-                              const struct engine_source *source, json_t *definition);
+                              const struct runner_source *source, json_t *definition);
 
 /* ---- check.c ---- */
 

@@ -23,7 +23,7 @@ struct launch {
     void *context;
     json_t *definition;
     json_t *problems;
-    struct engine_source source;
+    struct runner_source source;
     struct launch_result result;
     json_t *left_out;
 };
@@ -51,7 +51,7 @@ static void add_problem(struct launch *launch, const char *where, const char *me
 }
 
 int launch_source(const struct daemon *daemon, const json_t *definition,
-                  struct engine_source *source, struct error *error)
+                  struct runner_source *source, struct error *error)
 {
     const json_t *query = json_object_get(definition, "query");
     const char *name = json_string_value(json_object_get(query, "source"));
@@ -61,14 +61,14 @@ int launch_source(const struct daemon *daemon, const json_t *definition,
                          "the query's source »%s« is not configured; add [source.%s] to the "
                          "configuration, or name another",
                          name ? name : "", name ? name : "NAME");
-    *source = (struct engine_source){
+    *source = (struct runner_source){
         .driver = "sqlite", .time_limit_us = conf->time_limit_us, .max_rows = conf->max_rows};
     text_copy(source->path, sizeof source->path, conf->path);
     return 0;
 }
 
 json_t *launch_reader_request(const char *mode, const char *name,
-                              const struct engine_source *source, json_t *definition)
+                              const struct runner_source *source, json_t *definition)
 {
     return json_pack("{s:s, s:{s:s, s:s, s:s, s:I, s:I}, s:O}", "mode", mode, "source", "name",
                      name, "driver", source->driver, "path", source->path, "time_limit_us",
@@ -92,7 +92,7 @@ static void read_source(struct launch *launch, const char *mode, reader_done don
 
 static bool settled(struct launch *launch)
 {
-    json_t *run = engine_run_json(launch->daemon->engine, launch->result.run);
+    json_t *run = runner_run_json(launch->daemon->runner, launch->result.run);
     const char *state = json_string_value(json_object_get(run, "state"));
     bool over = !state || strcmp(state, "preparing") != 0;
     if (state && strcmp(state, "failed") == 0) {
@@ -131,7 +131,7 @@ static void on_started(void *context, int64_t number, const struct error *failed
 
 static void start_run(struct launch *launch)
 {
-    engine_start_run(launch->daemon->engine, json_incref(launch->definition), &launch->source,
+    runner_start_run(launch->daemon->runner, json_incref(launch->definition), &launch->source,
                      launch->uuid, launch->requested_by, launch->request, launch->force, on_started,
                      launch);
     launch_run_changed(launch->daemon); /* a repeated request's run may be long under way */

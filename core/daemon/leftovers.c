@@ -103,10 +103,10 @@ static void on_prepared(void *context, const struct launch_result *result,
     size_t index;
     json_t *problem;
     if (failed)
-        engine_fail_run(again->daemon->engine, again->run, failed->message);
+        runner_fail_run(again->daemon->runner, again->run, failed->message);
     else if (!result->run) /* it does not pass the checks any more */
         json_array_foreach(result->problems, index, problem)
-            engine_fail_run(again->daemon->engine, again->run,
+            runner_fail_run(again->daemon->runner, again->run,
                             json_string_value(json_object_get(problem, "message_en")));
     free(again);
 }
@@ -114,7 +114,7 @@ static void on_prepared(void *context, const struct launch_result *result,
 void leftovers_prepare(struct daemon *daemon)
 {
     struct run_row row;
-    for (size_t i = 0; engine_unprepared(daemon->engine, i, &row); i++) {
+    for (size_t i = 0; runner_unprepared(daemon->runner, i, &row); i++) {
         struct again *again = memory_new(sizeof *again);
         *again = (struct again){.daemon = daemon, .run = row.number};
         FREE_CLEAN char *campaign = memory_format("%lld", (long long)row.campaign_id);

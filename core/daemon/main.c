@@ -294,7 +294,7 @@ static void on_stop_tick(uv_timer_t *timer)
     struct daemon *daemon = timer->data;
     int64_t patience_us = daemon->conf->daemon.stop_timeout_us + STOP_GRACE_MS * INT64_C(1000);
     int64_t waited_us = clock_monotonic_us() - stopping_since_us;
-    if (supervisor_idle(daemon->supervisor) && !engine_busy(daemon->engine) &&
+    if (supervisor_idle(daemon->supervisor) && !runner_busy(daemon->runner) &&
         !store_busy(daemon->desk)) {
         finish_stop(daemon);
     } else if (waited_us > patience_us + STOP_GRACE_MS * INT64_C(1000)) {
@@ -316,7 +316,7 @@ static void begin_stop(struct daemon *daemon)
     log_notice("stopping: what has begun ends, the rest is taken back");
     notify_send("STOPPING=1\nSTATUS=Stopping: begun deliveries end");
     requests_stop();
-    engine_quiesce(daemon->engine);
+    runner_quiesce(daemon->runner);
     supervisor_stop(daemon->supervisor);
     api_stop(daemon->api);
     daemon->api = NULL;
@@ -350,7 +350,7 @@ static void on_status_tick(uv_timer_t *timer)
     struct daemon *daemon = timer->data;
     static int64_t last_us;
     static size_t last_active = (size_t)-1;
-    size_t active = engine_active(daemon->engine);
+    size_t active = runner_active(daemon->runner);
     if (notify_watchdog_ms() && clock_monotonic_us() - last_us > notify_watchdog_ms() * 1000 / 2) {
         last_us = clock_monotonic_us();
         notify_send("WATCHDOG=1");
@@ -403,7 +403,7 @@ static int open_files(struct daemon *daemon, struct error *error)
 static int start_parts(struct daemon *daemon, struct error *error)
 {
     const struct conf *conf = daemon->conf;
-    struct engine_options options = {
+    struct runner_options options = {
         .loop = daemon->loop,
         .state = &daemon->state,
         .state_dir = conf->daemon.state_dir,
@@ -417,9 +417,9 @@ static int start_parts(struct daemon *daemon, struct error *error)
         return -1;
     options.store = daemon->store;
     options.send = daemon_send;
-    if (!(daemon->engine = engine_start(&options, error)))
+    if (!(daemon->runner = runner_start(&options, error)))
         return -1;
-    daemon->supervisor = supervisor_new(daemon->loop, daemon->engine, &daemon->state);
+    daemon->supervisor = supervisor_new(daemon->loop, daemon->runner, &daemon->state);
     daemon->api = api_start(daemon->loop, conf->http.socket, conf->http.socket_group,
                             (size_t)conf->http.max_body_bytes, &services, error);
     return daemon->api ? 0 : -1;
@@ -447,8 +447,8 @@ static void close_all(struct daemon *daemon)
     uv_walk(daemon->loop, on_walk, NULL);
     uv_run(daemon->loop, UV_RUN_DEFAULT);
     uv_loop_close(daemon->loop);
-    if (daemon->engine)
-        engine_free(daemon->engine);
+    if (daemon->runner)
+        runner_free(daemon->runner);
     definitions_close(daemon->definitions);
     state_close(&daemon->state);
 }

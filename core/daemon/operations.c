@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "daemon/archives.h"
 #include "daemon/daemon.h"
-#include "daemon/preview.h"
+#include "daemon/previewing.h"
 #include "source/child.h"
 
 /* ---- definitions, on the desk
@@ -65,13 +65,13 @@ static void add_last_run(struct daemon *daemon, const char *kind, json_t *result
         return;
     if (json_is_object(result)) {
         json_object_set_new(result, "last_run",
-                            engine_last_run_json(
-                                daemon->engine, json_integer_value(json_object_get(result, "id"))));
+                            runner_last_run_json(
+                                daemon->runner, json_integer_value(json_object_get(result, "id"))));
         return;
     }
     json_array_foreach(result, index, campaign) json_object_set_new(
         campaign, "last_run",
-        engine_last_run_json(daemon->engine, json_integer_value(json_object_get(campaign, "id"))));
+        runner_last_run_json(daemon->runner, json_integer_value(json_object_get(campaign, "id"))));
 }
 
 static void on_definition(struct store_work *work, const struct error *failed)
@@ -214,7 +214,7 @@ static void on_rows(void *context, const json_t *answer, const struct error *fai
 static void on_query(struct store_work *work, const struct error *failed)
 {
     struct query_run *run = (struct query_run *)work;
-    struct engine_source source;
+    struct runner_source source;
     struct error error;
     json_t *definition =
         json_pack("{s:o, s:O?}", "query",
@@ -261,7 +261,7 @@ struct steps_work {
 static void read_steps(uv_work_t *work)
 {
     struct steps_work *steps = work->data;
-    steps->steps = engine_steps_from_file(steps->state_dir, steps->request->run, NULL);
+    steps->steps = runner_steps_from_file(steps->state_dir, steps->request->run, NULL);
 }
 
 static void on_steps(uv_work_t *work, int status)
@@ -276,7 +276,7 @@ static void on_steps(uv_work_t *work, int status)
 static void show_run(struct daemon *daemon, struct api_request *request)
 {
     struct error error;
-    json_t *run = engine_run_json(daemon->engine, request->run);
+    json_t *run = runner_run_json(daemon->runner, request->run);
     if (!run) {
         error_set(&error, ERROR_NOT_FOUND, "there is no run %lld", (long long)request->run);
         api_answer_error(request, &error);
@@ -296,10 +296,10 @@ static void steer(struct daemon *daemon, struct api_request *request)
     struct error error;
     FREE_CLEAN char *who = memory_format("paused by %s", request->user);
     int result = request->operation == API_RUN_PAUSE
-                     ? engine_pause(daemon->engine, request->run, who, &error)
+                     ? runner_pause(daemon->runner, request->run, who, &error)
                  : request->operation == API_RUN_RESUME
-                     ? engine_resume(daemon->engine, request->run, &error)
-                     : engine_cancel(daemon->engine, request->run, &error);
+                     ? runner_resume(daemon->runner, request->run, &error)
+                     : runner_cancel(daemon->runner, request->run, &error);
     if (result == 0)
         show_run(daemon, request);
     else
@@ -317,7 +317,7 @@ static void status(struct daemon *daemon, struct api_request *request)
                          (json_int_t)((clock_monotonic_us() - daemon->started_us) / 1000000),
                          "generation", (int)supervisor_generation(daemon->supervisor), "state",
                          daemon->stopping ? "stopping" : "running", "runs_active",
-                         (json_int_t)engine_active(daemon->engine), "actions",
+                         (json_int_t)runner_active(daemon->runner), "actions",
                          supervisor_actions_json(daemon->supervisor)));
 }
 
@@ -388,7 +388,7 @@ void operations_call(void *context, struct api_request *request)
         break;
     case API_RUNS:
         api_answer(request, 200,
-                   engine_runs_json(daemon->engine, request->limit ? (size_t)request->limit : 100));
+                   runner_runs_json(daemon->runner, request->limit ? (size_t)request->limit : 100));
         break;
     case API_RUN:
         show_run(daemon, request);

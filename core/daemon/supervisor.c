@@ -46,7 +46,7 @@ struct slot {
     struct action *action;
     enum slot_state state;
     struct process *process;
-    struct engine_worker *worker;
+    struct runner_worker *worker;
     struct instance_row row;
     uv_timer_t timer;
     unsigned deaths;
@@ -78,7 +78,7 @@ struct generation {
 
 struct supervisor {
     uv_loop_t *loop;
-    struct engine *engine;
+    struct runner *runner;
     const struct state *state;
     unsigned last_number;
     struct generation *generations;
@@ -139,15 +139,15 @@ static void free_if_over(struct generation *generation)
     free_generation(generation);
 }
 
-static void tell_engine(struct supervisor *supervisor, const struct action *action)
+static void tell_runner(struct supervisor *supervisor, const struct action *action)
 {
-    struct engine_action is = {.retry_after_us = action->conf->retry_after_us,
+    struct runner_action is = {.retry_after_us = action->conf->retry_after_us,
                                .give_up_after_us = action->conf->give_up_after_us};
     json_int_t flags = json_integer_value(json_object_get(action->description, "flags"));
     text_copy(is.name, sizeof is.name, action->conf->name);
     text_copy(is.trouble, sizeof is.trouble, action->trouble);
     is.repeatable = flags & 1; /* CAMPAIGND_REPEATABLE */
-    engine_set_action(supervisor->engine, &is);
+    runner_set_action(supervisor->runner, &is);
 }
 
 static void stop_slot(struct slot *slot)
@@ -157,7 +157,7 @@ static void stop_slot(struct slot *slot)
     slot->state = slot->process ? SLOT_STOPPING : SLOT_GONE;
     if (!slot->process)
         return;
-    engine_worker_retire(slot->worker);
+    runner_worker_retire(slot->worker);
     frame_end(&frame, frame_begin(&frame, FRAME_STOP));
     process_send(slot->process, &frame);
 }
@@ -174,7 +174,7 @@ static void forget_missing_actions(struct supervisor *supervisor, const struct g
 {
     for (size_t i = 0; i < old->action_count; i++)
         if (!conf_action(supervisor->current->conf, old->actions[i].conf->name))
-            engine_forget_action(supervisor->engine, old->actions[i].conf->name);
+            runner_forget_action(supervisor->runner, old->actions[i].conf->name);
 }
 
 /* All of the new generation is ready: it takes over. */
@@ -185,7 +185,7 @@ static void take_over(struct supervisor *supervisor)
     supervisor->current = supervisor->loading;
     supervisor->loading = NULL;
     for (size_t i = 0; i < supervisor->current->action_count; i++)
-        tell_engine(supervisor, &supervisor->current->actions[i]);
+        tell_runner(supervisor, &supervisor->current->actions[i]);
     if (old) {
         forget_missing_actions(supervisor, old);
         retire(old);
@@ -242,7 +242,7 @@ static void configure(struct slot *slot)
     const struct conf_action *action = slot->action->conf;
     BUFFER_CLEAN struct buffer frame = {0};
     char secret[2 * STATE_SECRET + 1];
-    FREE_CLEAN char *log_prefix = engine_log_prefix(conf->daemon.state_dir, slot->row.id);
+    FREE_CLEAN char *log_prefix = runner_log_prefix(conf->daemon.state_dir, slot->row.id);
     FREE_CLEAN char *state_dir =
         memory_format("%s/actions/%s", conf->daemon.state_dir, action->name);
     text_hex(secret, slot->supervisor->state->secret, STATE_SECRET);
@@ -278,7 +278,7 @@ static void on_accepted(void *context, void *worker)
         take_over(supervisor);
     else if (slot->generation == supervisor->current) {
         slot->action->trouble[0] = '\0';
-        tell_engine(supervisor, slot->action);
+        tell_runner(supervisor, slot->action);
     }
 }
 
@@ -308,7 +308,7 @@ static bool on_ready(struct slot *slot, struct frame_reader payload)
     slot->row.high = get_u32(&payload);
     if (payload.bad)
         return false;
-    engine_worker_ready(slot->worker, &slot->row, on_accepted);
+    runner_worker_ready(slot->worker, &slot->row, on_accepted);
     return true;
 }
 
@@ -341,7 +341,7 @@ static bool on_frame(void *context, enum frame_type type, struct frame_reader pa
     case FRAME_PREVIEWED:
         return on_previewed(slot, payload);
     default:
-        return engine_frame(slot->worker, type, payload);
+        return runner_frame(slot->worker, type, payload);
     }
 }
 
@@ -374,7 +374,7 @@ static void quarantine(struct slot *slot, const char *how)
              "settings, then campaignctl reload",
              slot->deaths, reason);
     log_error("action »%s« is %s", slot->action->conf->name, slot->action->trouble);
-    tell_engine(slot->supervisor, slot->action);
+    tell_runner(slot->supervisor, slot->action);
 }
 
 /* A worker of the present generation ended without being told to. */
@@ -401,7 +401,7 @@ static void on_gone(void *context, const char *how)
     struct supervisor *supervisor = slot->supervisor;
     struct generation *generation = slot->generation;
     slot->process = NULL;
-    engine_worker_gone(slot->worker);
+    runner_worker_gone(slot->worker);
     slot->worker = NULL;
     generation->live--;
     fail_previews(slot);
@@ -444,7 +444,7 @@ static void start_slot(struct slot *slot)
         return;
     }
     slot->generation->live++;
-    slot->worker = engine_worker_new(slot->supervisor->engine, &slot->row, slot);
+    slot->worker = runner_worker_new(slot->supervisor->runner, &slot->row, slot);
     configure(slot);
 }
 
@@ -539,11 +539,11 @@ unsigned supervisor_generation(const struct supervisor *supervisor)
     return supervisor->current ? supervisor->current->number : 0;
 }
 
-struct supervisor *supervisor_new(uv_loop_t *loop, struct engine *engine, const struct state *state)
+struct supervisor *supervisor_new(uv_loop_t *loop, struct runner *runner, const struct state *state)
 {
     struct supervisor *supervisor = memory_new(sizeof *supervisor);
     supervisor->loop = loop;
-    supervisor->engine = engine;
+    supervisor->runner = runner;
     supervisor->state = state;
     uv_timer_init(loop, &supervisor->timer);
     supervisor->timer.data = supervisor;

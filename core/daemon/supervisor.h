@@ -12,15 +12,15 @@
 
 #include "base/error.h"
 #include "conf/conf.h"
-#include "run/engine.h"
+#include "run/runner.h"
 
 struct supervisor;
 
-struct supervisor *supervisor_new(uv_loop_t *loop, struct engine *engine,
+struct supervisor *supervisor_new(uv_loop_t *loop, struct runner *runner,
                                   const struct state *state);
 void supervisor_free(struct supervisor *supervisor); /* all workers gone */
 
-/* The engine's way to a worker. */
+/* The runner's way to a worker. */
 void supervisor_send(void *worker, const struct buffer *frames);
 
 /*

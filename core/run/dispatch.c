@@ -17,16 +17,16 @@
 #define WINDOW_MOST 65536
 #define WINDOW_US 500000
 
-static void send_frames(struct engine_worker *worker, const struct buffer *frames)
+static void send_frames(struct runner_worker *worker, const struct buffer *frames)
 {
-    worker->engine->is.send(worker->engine->is.context, worker->context, frames);
+    worker->runner->is.send(worker->runner->is.context, worker->context, frames);
 }
 
 /* ---- jobs
  * ------------------------------------------------------------------------------------------------------------
  */
 
-static struct job *job_of(struct engine_worker *worker, int64_t run, int step)
+static struct job *job_of(struct runner_worker *worker, int64_t run, int step)
 {
     for (size_t i = 0; i < worker->job_count; i++)
         if (worker->jobs[i].run == run && worker->jobs[i].step == step)
@@ -34,7 +34,7 @@ static struct job *job_of(struct engine_worker *worker, int64_t run, int step)
     return NULL;
 }
 
-static struct job *job_numbered(struct engine_worker *worker, uint32_t number)
+static struct job *job_numbered(struct runner_worker *worker, uint32_t number)
 {
     for (size_t i = 0; i < worker->job_count; i++)
         if (worker->jobs[i].number == number)
@@ -42,11 +42,11 @@ static struct job *job_numbered(struct engine_worker *worker, uint32_t number)
     return NULL;
 }
 
-static json_t *job_json(const struct engine *engine, const struct run *run,
+static json_t *job_json(const struct runner *runner, const struct run *run,
                         const struct journal_step *step)
 {
-    FREE_CLEAN char *rows = engine_rows_path(engine->state_dir, run->row.number);
-    FREE_CLEAN char *archive = engine_archive_path(engine->state_dir, run->row.number);
+    FREE_CLEAN char *rows = runner_rows_path(runner->state_dir, run->row.number);
+    FREE_CLEAN char *archive = runner_archive_path(runner->state_dir, run->row.number);
     const json_t *campaign = json_object_get(run->definition, "campaign");
     const char *purpose = json_string_value(json_object_get(campaign, "purpose"));
     const char *language = json_string_value(json_object_get(campaign, "language"));
@@ -58,7 +58,7 @@ static json_t *job_json(const struct engine *engine, const struct run *run,
                      archive, "started_us", (json_int_t)run->row.started_us);
 }
 
-static void open_job(struct engine_worker *worker, const struct run *run,
+static void open_job(struct runner_worker *worker, const struct run *run,
                      const struct journal_step *step)
 {
     BUFFER_CLEAN struct buffer frame = {0};
@@ -68,7 +68,7 @@ static void open_job(struct engine_worker *worker, const struct run *run,
                         .run = run->row.number,
                         .step = step->number,
                         .state = JOB_OPENING};
-    json_t *json = job_json(worker->engine, run, step);
+    json_t *json = job_json(worker->runner, run, step);
     FREE_CLEAN char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     size_t mark = frame_begin(&frame, FRAME_OPEN_JOB);
@@ -78,9 +78,9 @@ static void open_job(struct engine_worker *worker, const struct run *run,
     send_frames(worker, &frame);
 }
 
-void dispatch_close_jobs(struct engine *engine, const struct run *run, bool only_failed)
+void dispatch_close_jobs(struct runner *runner, const struct run *run, bool only_failed)
 {
-    for (struct engine_worker *worker = engine->workers; worker; worker = worker->next)
+    for (struct runner_worker *worker = runner->workers; worker; worker = worker->next)
         for (size_t i = worker->job_count; i-- > 0;) {
             const struct job *job = &worker->jobs[i];
             if (job->run != run->row.number || job->claiming ||
@@ -102,7 +102,7 @@ void dispatch_close_jobs(struct engine *engine, const struct run *run, bool only
 
 struct claim_work {
     struct store_work work;
-    struct engine_worker *worker;
+    struct runner_worker *worker;
     struct run *run;
     int step;
     uint32_t job;
@@ -130,13 +130,13 @@ static void put_revoke(struct buffer *frame, uint64_t claim)
 static void on_claimed(struct store_work *work, const struct error *failed)
 {
     struct claim_work *claim = (struct claim_work *)work;
-    struct engine_worker *worker = claim->worker;
-    struct engine *engine = worker->engine;
+    struct runner_worker *worker = claim->worker;
+    struct runner *runner = worker->runner;
     struct job *job = job_numbered(worker, claim->job);
     if (job)
         job->claiming = false;
     if (failed) {
-        engine->retry_at_us = clock_monotonic_us() + 1000000;
+        runner->retry_at_us = clock_monotonic_us() + 1000000;
     } else if (claim->tasks) {
         worker->outstanding += claim->tasks;
         if (claim->run->row.state != RUN_RUNNING || worker->state != WORKER_READY)
@@ -147,16 +147,16 @@ static void on_claimed(struct store_work *work, const struct error *failed)
     worker->pending--;
     claim->run->pending--;
     if (claim->run->closing)
-        dispatch_close_jobs(engine, claim->run, false);
-    run_check_end(engine, claim->run);
-    run_release(engine, claim->run);
+        dispatch_close_jobs(runner, claim->run, false);
+    run_check_end(runner, claim->run);
+    run_release(runner, claim->run);
     worker_free_if_gone(worker);
-    dispatch_soon(engine);
+    dispatch_soon(runner);
     buffer_free(&claim->frame);
     free(claim);
 }
 
-static void ask_claim(struct engine_worker *worker, struct run *run, struct job *job,
+static void ask_claim(struct runner_worker *worker, struct run *run, struct job *job,
                       uint64_t limit)
 {
     struct claim_work *claim = memory_new(sizeof *claim);
@@ -171,24 +171,24 @@ static void ask_claim(struct engine_worker *worker, struct run *run, struct job 
     job->claiming = true;
     worker->pending++;
     run->pending++;
-    store_submit(worker->engine->is.store, &claim->work);
+    store_submit(worker->runner->is.store, &claim->work);
 }
 
 /* ---- who gets what
  * ---------------------------------------------------------------------------------------------------
  */
 
-static uint64_t workers_of(const struct engine *engine, const char *action)
+static uint64_t workers_of(const struct runner *runner, const char *action)
 {
     uint64_t count = 0;
-    for (const struct engine_worker *worker = engine->workers; worker; worker = worker->next)
+    for (const struct runner_worker *worker = runner->workers; worker; worker = worker->next)
         count += worker->state == WORKER_READY && strcmp(worker->row.action, action) == 0;
     return count ? count : 1;
 }
 
 /* One step of one run for one worker: open its job, or ask for a claim. Returns whether a claim was
  * asked for. */
-static bool serve(struct engine_worker *worker, struct run *run, const struct journal_step *step,
+static bool serve(struct runner_worker *worker, struct run *run, const struct journal_step *step,
                   uint64_t runnable)
 {
     struct job *job = job_of(worker, run->row.number, step->number);
@@ -199,14 +199,14 @@ static bool serve(struct engine_worker *worker, struct run *run, const struct jo
     }
     if (job->state != JOB_OPEN || job->claiming || room < (worker->window + 1) / 4)
         return false;
-    uint64_t share = runnable / workers_of(worker->engine, worker->row.action) + 1;
+    uint64_t share = runnable / workers_of(worker->runner, worker->row.action) + 1;
     if (share < 16)
         share = 16;
     ask_claim(worker, run, job, share < room ? share : room);
     return true;
 }
 
-static bool serve_run(struct engine_worker *worker, struct run *run)
+static bool serve_run(struct runner_worker *worker, struct run *run)
 {
     struct journal_counts counts[JOURNAL_STEPS];
     bool asked = false;
@@ -220,22 +220,22 @@ static bool serve_run(struct engine_worker *worker, struct run *run)
 }
 
 /* The runs in turn, from the one after the last that was served (the list is newest first). */
-static void serve_worker(struct engine_worker *worker)
+static void serve_worker(struct runner_worker *worker)
 {
-    struct run *first = worker->engine->runs;
+    struct run *first = worker->runner->runs;
     while (first && first->row.number >= worker->turn)
         first = first->next;
     int64_t turn = worker->turn;
     for (struct run *run = first; run; run = run->next)
         if (serve_run(worker, run))
             turn = run->row.number;
-    for (struct run *run = worker->engine->runs; run != first; run = run->next)
+    for (struct run *run = worker->runner->runs; run != first; run = run->next)
         if (serve_run(worker, run))
             turn = run->row.number;
     worker->turn = turn;
 }
 
-static void learn_window(struct engine_worker *worker)
+static void learn_window(struct runner_worker *worker)
 {
     int64_t now_us = clock_monotonic_us();
     int64_t span_us = now_us - worker->since_us;
@@ -250,27 +250,27 @@ static void learn_window(struct engine_worker *worker)
 
 static void on_soon(uv_idle_t *idle)
 {
-    struct engine *engine = idle->data;
+    struct runner *runner = idle->data;
     uv_idle_stop(idle);
-    if (engine->quiet || clock_monotonic_us() < engine->retry_at_us)
+    if (runner->quiet || clock_monotonic_us() < runner->retry_at_us)
         return;
-    for (struct engine_worker *worker = engine->workers; worker; worker = worker->next)
+    for (struct runner_worker *worker = runner->workers; worker; worker = worker->next)
         if (worker->state == WORKER_READY) {
             learn_window(worker);
             serve_worker(worker);
         }
 }
 
-void dispatch_soon(struct engine *engine)
+void dispatch_soon(struct runner *runner)
 {
-    if (!engine->quiet)
-        uv_idle_start(&engine->soon, on_soon);
+    if (!runner->quiet)
+        uv_idle_start(&runner->soon, on_soon);
 }
 
 /* Take back what has not begun, from everybody: who does not have a claim ignores it. */
 struct revoke_work {
     struct store_work work;
-    struct engine *engine;
+    struct runner *runner;
     struct run *run;
     uint64_t *claims;
     size_t count;
@@ -287,31 +287,31 @@ static int apply_revoke(struct store_work *work, struct error *error)
 static void on_revoke(struct store_work *work, const struct error *failed)
 {
     struct revoke_work *revoke = (struct revoke_work *)work;
-    struct engine *engine = revoke->engine;
+    struct runner *runner = revoke->runner;
     BUFFER_CLEAN struct buffer frames = {0};
     (void)failed;
     for (size_t i = 0; i < revoke->count; i++)
         put_revoke(&frames, revoke->claims[i]);
-    for (struct engine_worker *worker = engine->workers; worker && frames.size;
+    for (struct runner_worker *worker = runner->workers; worker && frames.size;
          worker = worker->next)
         if (worker->state != WORKER_GONE && worker->state != WORKER_STARTING)
             send_frames(worker, &frames);
     revoke->run->pending--;
-    run_check_end(engine, revoke->run);
-    run_release(engine, revoke->run);
+    run_check_end(runner, revoke->run);
+    run_release(runner, revoke->run);
     free(revoke->claims);
     free(revoke);
 }
 
-void dispatch_revoke(struct engine *engine, struct run *run)
+void dispatch_revoke(struct runner *runner, struct run *run)
 {
     if (!run->journal || run->closing)
         return;
     struct revoke_work *revoke = memory_new(sizeof *revoke);
     *revoke = (struct revoke_work){
-        .work = {.apply = apply_revoke, .done = on_revoke}, .engine = engine, .run = run};
+        .work = {.apply = apply_revoke, .done = on_revoke}, .runner = runner, .run = run};
     run->pending++;
-    store_submit(engine->is.store, &revoke->work);
+    store_submit(runner->is.store, &revoke->work);
 }
 
 /* ---- what workers say
@@ -321,7 +321,7 @@ void dispatch_revoke(struct engine *engine, struct run *run)
 /* The payload of FRAME_OUTCOMES or FRAME_RETURNED, applied to one run. */
 struct settle_work {
     struct store_work work;
-    struct engine_worker *worker;
+    struct runner_worker *worker;
     struct run *run;
     bool outcomes;
     struct buffer payload;
@@ -339,7 +339,7 @@ static int apply_settle(struct store_work *work, struct error *error)
 }
 
 /* Acknowledge, in the order of their sequence, all frames that are committed from the first on. */
-static void acknowledge(struct engine_worker *worker)
+static void acknowledge(struct runner_worker *worker)
 {
     uint64_t sequence = 0;
     while (worker->first && !worker->first->works) {
@@ -362,8 +362,8 @@ static void acknowledge(struct engine_worker *worker)
 static void on_settled(struct store_work *work, const struct error *failed)
 {
     struct settle_work *settle = (struct settle_work *)work;
-    struct engine_worker *worker = settle->worker;
-    struct engine *engine = worker->engine;
+    struct runner_worker *worker = settle->worker;
+    struct runner *runner = worker->runner;
     if (!failed) {
         worker->outstanding -=
             settle->left < worker->outstanding ? settle->left : worker->outstanding;
@@ -375,18 +375,18 @@ static void on_settled(struct store_work *work, const struct error *failed)
     }
     worker->pending--;
     settle->run->pending--;
-    run_check_end(engine, settle->run);
-    run_release(engine, settle->run);
+    run_check_end(runner, settle->run);
+    run_release(runner, settle->run);
     worker_free_if_gone(worker);
-    dispatch_soon(engine);
+    dispatch_soon(runner);
     buffer_free(&settle->payload);
     free(settle);
 }
 
-static bool submit_settle(struct engine_worker *worker, int64_t run_number, bool outcomes,
+static bool submit_settle(struct runner_worker *worker, int64_t run_number, bool outcomes,
                           const struct frame_reader *payload, struct unacknowledged *frame)
 {
-    struct run *run = run_find(worker->engine, run_number);
+    struct run *run = run_find(worker->runner, run_number);
     if (!run || !run->journal || run->closing)
         return false; /* nothing of it is claimed any more */
     struct settle_work *settle = memory_new(sizeof *settle);
@@ -406,7 +406,7 @@ static bool submit_settle(struct engine_worker *worker, int64_t run_number, bool
     run->pending++;
     if (frame)
         frame->works++;
-    store_submit(worker->engine->is.store, &settle->work);
+    store_submit(worker->runner->is.store, &settle->work);
     return true;
 }
 
@@ -435,7 +435,7 @@ static int read_runs(struct frame_reader items, int64_t *runs, size_t limit, uin
 
 #define RUNS_AT_ONCE 256
 
-static bool on_outcomes(struct engine_worker *worker, struct frame_reader payload)
+static bool on_outcomes(struct runner_worker *worker, struct frame_reader payload)
 {
     int64_t runs[RUNS_AT_ONCE];
     uint64_t sequence = 0;
@@ -452,7 +452,7 @@ static bool on_outcomes(struct engine_worker *worker, struct frame_reader payloa
     return true;
 }
 
-static bool on_returned(struct engine_worker *worker, struct frame_reader payload)
+static bool on_returned(struct runner_worker *worker, struct frame_reader payload)
 {
     struct frame_reader look = payload;
     int64_t run = JOURNAL_RUN_OF(get_u64(&look));
@@ -462,25 +462,25 @@ static bool on_returned(struct engine_worker *worker, struct frame_reader payloa
     return true;
 }
 
-static bool on_job_ready(struct engine_worker *worker, struct frame_reader payload)
+static bool on_job_ready(struct runner_worker *worker, struct frame_reader payload)
 {
     struct job *job = job_numbered(worker, get_u32(&payload));
     if (job && job->state == JOB_OPENING)
         job->state = JOB_OPEN;
-    dispatch_soon(worker->engine);
+    dispatch_soon(worker->runner);
     return !payload.bad;
 }
 
-static bool on_job_failed(struct engine_worker *worker, struct frame_reader payload)
+static bool on_job_failed(struct runner_worker *worker, struct frame_reader payload)
 {
     struct job *job = job_numbered(worker, get_u32(&payload));
     FREE_CLEAN char *why = get_text(&payload);
-    struct run *run = job ? run_find(worker->engine, job->run) : NULL;
+    struct run *run = job ? run_find(worker->runner, job->run) : NULL;
     if (job)
         job->state = JOB_FAILED;
     if (run && run->row.state == RUN_RUNNING) {
         FREE_CLEAN char *reason = memory_format("action »%s«: %s", worker->row.action, why);
-        run_pause(worker->engine, run, reason);
+        run_pause(worker->runner, run, reason);
     }
     return !payload.bad;
 }
@@ -490,7 +490,7 @@ static bool on_job_failed(struct engine_worker *worker, struct frame_reader payl
 
 struct instance_work {
     struct store_work work;
-    struct engine_worker *worker;
+    struct runner_worker *worker;
     struct instance_row row;
     bool first;
 };
@@ -498,10 +498,10 @@ struct instance_work {
 static int apply_instance(struct store_work *work, struct error *error)
 {
     struct instance_work *instance = (struct instance_work *)work;
-    return state_put_instance(instance->worker->engine->is.state, &instance->row, error);
+    return state_put_instance(instance->worker->runner->is.state, &instance->row, error);
 }
 
-static void send_grant(struct engine_worker *worker, const struct instance_row *row)
+static void send_grant(struct runner_worker *worker, const struct instance_row *row)
 {
     BUFFER_CLEAN struct buffer frame = {0};
     size_t mark = frame_begin(&frame, FRAME_LOG_GRANT);
@@ -514,7 +514,7 @@ static void send_grant(struct engine_worker *worker, const struct instance_row *
 static void on_instance(struct store_work *work, const struct error *failed)
 {
     struct instance_work *instance = (struct instance_work *)work;
-    struct engine_worker *worker = instance->worker;
+    struct runner_worker *worker = instance->worker;
     worker->pending--;
     if (!failed) {
         worker->row.low = instance->row.low;
@@ -524,20 +524,20 @@ static void on_instance(struct store_work *work, const struct error *failed)
         if (!instance->first)
             send_grant(worker, &instance->row);
         else if (worker->accepted)
-            worker->accepted(worker->engine->is.context, worker->context);
+            worker->accepted(worker->runner->is.context, worker->context);
         if (worker->state == WORKER_STARTING)
             worker->state = WORKER_READY;
-        dispatch_soon(worker->engine);
+        dispatch_soon(worker->runner);
     }
     worker_free_if_gone(worker);
     free(instance);
 }
 
-static void put_instance(struct engine_worker *worker, const struct instance_row *row, bool first)
+static void put_instance(struct runner_worker *worker, const struct instance_row *row, bool first)
 {
     struct instance_work *instance = memory_new(sizeof *instance);
     *instance = (struct instance_work){
-        .work = {.database = &worker->engine->is.state->database,
+        .work = {.database = &worker->runner->is.state->database,
                  .apply = apply_instance,
                  .done = on_instance,
                  .keep = true},
@@ -546,10 +546,10 @@ static void put_instance(struct engine_worker *worker, const struct instance_row
         .first = first,
     };
     worker->pending++;
-    store_submit(worker->engine->is.store, &instance->work);
+    store_submit(worker->runner->is.store, &instance->work);
 }
 
-static bool on_log_want(struct engine_worker *worker, struct frame_reader payload)
+static bool on_log_want(struct runner_worker *worker, struct frame_reader payload)
 {
     struct instance_row row = worker->row;
     row.low = get_u32(&payload);
@@ -560,7 +560,7 @@ static bool on_log_want(struct engine_worker *worker, struct frame_reader payloa
     return true;
 }
 
-bool engine_frame(struct engine_worker *worker, enum frame_type type, struct frame_reader payload)
+bool runner_frame(struct runner_worker *worker, enum frame_type type, struct frame_reader payload)
 {
     switch (type) {
     case FRAME_OUTCOMES:
@@ -581,22 +581,22 @@ bool engine_frame(struct engine_worker *worker, enum frame_type type, struct fra
 /* ---- workers come and go
  * --------------------------------------------------------------------------------------------- */
 
-struct engine_worker *engine_worker_new(struct engine *engine, const struct instance_row *row,
+struct runner_worker *runner_worker_new(struct runner *runner, const struct instance_row *row,
                                         void *context)
 {
-    struct engine_worker *worker = memory_new(sizeof *worker);
-    worker->engine = engine;
+    struct runner_worker *worker = memory_new(sizeof *worker);
+    worker->runner = runner;
     worker->row = *row;
     worker->context = context;
     worker->state = WORKER_STARTING;
     worker->window = WINDOW_LEAST;
     worker->last = &worker->first;
-    worker->next = engine->workers;
-    engine->workers = worker;
+    worker->next = runner->workers;
+    runner->workers = worker;
     return worker;
 }
 
-void engine_worker_ready(struct engine_worker *worker, const struct instance_row *row,
+void runner_worker_ready(struct runner_worker *worker, const struct instance_row *row,
                          void (*accepted)(void *context, void *worker))
 {
     worker->row = *row;
@@ -605,22 +605,22 @@ void engine_worker_ready(struct engine_worker *worker, const struct instance_row
     put_instance(worker, row, true);
 }
 
-void engine_worker_retire(struct engine_worker *worker)
+void runner_worker_retire(struct runner_worker *worker)
 {
     worker->state = WORKER_RETIRED;
 }
 
-void worker_free_if_gone(struct engine_worker *worker)
+void worker_free_if_gone(struct runner_worker *worker)
 {
     if (worker->state != WORKER_GONE || worker->pending)
         return;
-    struct engine_worker **place = &worker->engine->workers;
+    struct runner_worker **place = &worker->runner->workers;
     while (*place != worker)
         place = &(*place)->next;
     *place = worker->next;
     /* What it reported is applied, in order; now what only its log knows. */
     if (worker->row.identity.pid)
-        recovery_begin(worker->engine, &worker->row);
+        recovery_begin(worker->runner, &worker->row);
     for (struct unacknowledged *frame = worker->first, *next; frame; frame = next) {
         next = frame->next;
         free(frame);
@@ -629,13 +629,13 @@ void worker_free_if_gone(struct engine_worker *worker)
     free(worker);
 }
 
-void engine_worker_gone(struct engine_worker *worker)
+void runner_worker_gone(struct runner_worker *worker)
 {
     worker->state = WORKER_GONE;
     worker_free_if_gone(worker);
 }
 
-uint64_t engine_worker_outstanding(const struct engine_worker *worker)
+uint64_t runner_worker_outstanding(const struct runner_worker *worker)
 {
     return worker->outstanding;
 }

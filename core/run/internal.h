@@ -1,9 +1,9 @@
-/* What engine.c, dispatch.c, recovery.c and prepare.c share. Nobody else includes this. */
+/* What runner.c, dispatch.c, recovery.c and prepare.c share. Nobody else includes this. */
 #ifndef CAMPAIGND_RUN_INTERNAL_H
 #define CAMPAIGND_RUN_INTERNAL_H
 
-#include "run/engine.h"
 #include "run/journal.h"
+#include "run/runner.h"
 
 struct run {
     struct run *next; /* newest first */
@@ -12,7 +12,7 @@ struct run {
     struct journal_step steps[JOURNAL_STEPS];
     size_t step_count;
     json_t *definition; /* while preparing; and of an open run what jobs are told */
-    struct engine_source source;
+    struct runner_source source;
     size_t pending;      /* store works under way that use the journal */
     bool closing;        /* nothing new may use the journal */
     bool preparing;      /* by this process */
@@ -41,9 +41,9 @@ struct unacknowledged {
     size_t works;
 };
 
-struct engine_worker {
-    struct engine *engine;
-    struct engine_worker *next;
+struct runner_worker {
+    struct runner *runner;
+    struct runner_worker *next;
     struct instance_row row;
     void *context;
     enum worker_state state;
@@ -60,12 +60,12 @@ struct engine_worker {
     struct unacknowledged *first, **last;
 };
 
-struct engine {
-    struct engine_options is;
+struct runner {
+    struct runner_options is;
     char *state_dir;
     struct run *runs;
-    struct engine_worker *workers;
-    struct engine_action *actions;
+    struct runner_worker *workers;
+    struct runner_action *actions;
     size_t action_count;
     size_t recoveries;
     uv_timer_t tick;
@@ -74,25 +74,25 @@ struct engine {
     int64_t retry_at_us; /* a claim failed: not before */
 };
 
-/* engine.c */
-struct run *run_find(struct engine *engine, int64_t number);
-const struct engine_action *action_find(const struct engine *engine, const char *name);
-void run_save(struct run *run, struct engine *engine); /* the index row, by the store */
-void run_pause(struct engine *engine, struct run *run, const char *reason);
-void run_opened(struct engine *engine, struct run *run, struct journal *journal,
+/* runner.c */
+struct run *run_find(struct runner *runner, int64_t number);
+const struct runner_action *action_find(const struct runner *runner, const char *name);
+void run_save(struct run *run, struct runner *runner); /* the index row, by the store */
+void run_pause(struct runner *runner, struct run *run, const char *reason);
+void run_opened(struct runner *runner, struct run *run, struct journal *journal,
                 json_t *definition);
-void run_check_end(struct engine *engine, struct run *run);
-void run_release(struct engine *engine,
+void run_check_end(struct runner *runner, struct run *run);
+void run_release(struct runner *runner,
                  struct run *run); /* a pending work is over; closes what is to be closed */
-void engine_note(struct engine *engine);
+void runner_note(struct runner *runner);
 
 /* dispatch.c */
-void dispatch_soon(struct engine *engine);
-void dispatch_revoke(struct engine *engine, struct run *run);
-void dispatch_close_jobs(struct engine *engine, const struct run *run, bool only_failed);
-void worker_free_if_gone(struct engine_worker *worker);
+void dispatch_soon(struct runner *runner);
+void dispatch_revoke(struct runner *runner, struct run *run);
+void dispatch_close_jobs(struct runner *runner, const struct run *run, bool only_failed);
+void worker_free_if_gone(struct runner_worker *worker);
 
 /* recovery.c */
-void recovery_begin(struct engine *engine, const struct instance_row *row);
+void recovery_begin(struct runner *runner, const struct instance_row *row);
 
 #endif

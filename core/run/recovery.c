@@ -21,7 +21,7 @@
 #define LOCK_RETRY_MS 50
 
 struct recovery {
-    struct engine *engine;
+    struct runner *runner;
     struct instance_row row;
     char *prefix;
     int64_t since_us;
@@ -93,7 +93,7 @@ static void try_recovery(uv_work_t *pool)
     struct recovery *recovery = pool->data;
     recovery->owner = tasklog_try_lock(recovery->prefix, &recovery->lock_fd);
     if (recovery->owner == TASKLOG_HELD &&
-        clock_monotonic_us() - recovery->since_us > recovery->engine->is.recovery_wait_us) {
+        clock_monotonic_us() - recovery->since_us > recovery->runner->is.recovery_wait_us) {
         end_owner(recovery);
         recovery->owner = tasklog_try_lock(recovery->prefix, &recovery->lock_fd);
     }
@@ -121,9 +121,9 @@ static void free_records(struct recovery *recovery)
 static void on_recovery_closed(uv_handle_t *handle)
 {
     struct recovery *recovery = handle->data;
-    recovery->engine->recoveries--;
-    dispatch_soon(recovery->engine);
-    engine_note(recovery->engine);
+    recovery->runner->recoveries--;
+    dispatch_soon(recovery->runner);
+    runner_note(recovery->runner);
     file_close(&recovery->lock_fd);
     free_records(recovery);
     free(recovery->prefix);
@@ -133,7 +133,7 @@ static void on_recovery_closed(uv_handle_t *handle)
 static void queue_try(struct recovery *recovery)
 {
     recovery->pool.data = recovery;
-    uv_queue_work(recovery->engine->is.loop, &recovery->pool, try_recovery, on_tried);
+    uv_queue_work(recovery->runner->is.loop, &recovery->pool, try_recovery, on_tried);
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -150,7 +150,7 @@ struct recovery_work {
 static int apply_drop(struct store_work *work, struct error *error)
 {
     const struct recovery *recovery = ((struct recovery_work *)work)->recovery;
-    return state_drop_instance(recovery->engine->is.state, recovery->row.id, error);
+    return state_drop_instance(recovery->runner->is.state, recovery->row.id, error);
 }
 
 static void on_dropped(struct store_work *work, const struct error *failed)
@@ -173,12 +173,12 @@ static void finish(struct recovery *recovery)
         return;
     }
     struct recovery_work *drop = memory_new(sizeof *drop);
-    drop->work = (struct store_work){.database = &recovery->engine->is.state->database,
+    drop->work = (struct store_work){.database = &recovery->runner->is.state->database,
                                      .apply = apply_drop,
                                      .done = on_dropped,
                                      .keep = true};
     drop->recovery = recovery;
-    store_submit(recovery->engine->is.store, &drop->work);
+    store_submit(recovery->runner->is.store, &drop->work);
 }
 
 static int apply_recovery(struct store_work *work, struct error *error)
@@ -199,12 +199,12 @@ static void on_recovered(struct store_work *work, const struct error *failed)
 {
     struct recovery_work *step = (struct recovery_work *)work;
     struct recovery *recovery = step->recovery;
-    struct engine *engine = recovery->engine;
+    struct runner *runner = recovery->runner;
     if (failed)
         recovery->failed = true;
     step->run->pending--;
-    run_check_end(engine, step->run);
-    run_release(engine, step->run);
+    run_check_end(runner, step->run);
+    run_release(runner, step->run);
     free(step);
     if (--recovery->works == 0)
         finish(recovery);
@@ -212,9 +212,9 @@ static void on_recovered(struct store_work *work, const struct error *failed)
 
 static void settle_runs(struct recovery *recovery)
 {
-    struct engine *engine = recovery->engine;
+    struct runner *runner = recovery->runner;
     recovery->works = 1;
-    for (struct run *run = engine->runs; run; run = run->next) {
+    for (struct run *run = runner->runs; run; run = run->next) {
         if (!run->journal || run->closing)
             continue;
         struct recovery_work *step = memory_new(sizeof *step);
@@ -228,7 +228,7 @@ static void settle_runs(struct recovery *recovery)
         };
         run->pending++;
         recovery->works++;
-        store_submit(engine->is.store, &step->work);
+        store_submit(runner->is.store, &step->work);
     }
     if (--recovery->works == 0)
         finish(recovery);
@@ -248,16 +248,16 @@ static void on_tried(uv_work_t *pool, int status)
     settle_runs(recovery);
 }
 
-void recovery_begin(struct engine *engine, const struct instance_row *row)
+void recovery_begin(struct runner *runner, const struct instance_row *row)
 {
     struct recovery *recovery = memory_new(sizeof *recovery);
-    recovery->engine = engine;
+    recovery->runner = runner;
     recovery->row = *row;
-    recovery->prefix = engine_log_prefix(engine->state_dir, row->id);
+    recovery->prefix = runner_log_prefix(runner->state_dir, row->id);
     recovery->since_us = clock_monotonic_us();
     recovery->lock_fd = -1;
-    engine->recoveries++;
-    uv_timer_init(engine->is.loop, &recovery->timer);
+    runner->recoveries++;
+    uv_timer_init(runner->is.loop, &recovery->timer);
     recovery->timer.data = recovery;
     queue_try(recovery);
 }

@@ -2,7 +2,7 @@
  * Freeze, let a reader write a rows file with that one recipient, ask each step's worker in turn;
  * what one step makes is handed to those after it, as its documents would be.
  */
-#include "daemon/preview.h"
+#include "daemon/previewing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -199,7 +199,7 @@ static int apply_freeze(struct store_work *work, struct error *error)
 static void on_frozen(struct store_work *work, const struct error *failed)
 {
     struct previewing *previewing = (struct previewing *)work;
-    struct engine_source source;
+    struct runner_source source;
     struct error error;
     FREE_CLEAN char *folder =
         memory_format("%s/preview", previewing->daemon->conf->daemon.state_dir);

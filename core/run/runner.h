@@ -1,17 +1,17 @@
 /*
- * The run engine: starts runs, deals their tasks out to workers, settles what becomes of them,
+ * The runner: starts runs, deals their tasks out to workers, settles what becomes of them,
  * recovers after deaths. Everything here happens on the loop's thread; what touches a run's files
  * goes through the store thread or the pool.
  *
- * It knows workers by their frames alone: the daemon starts processes, tells the engine when one is
+ * It knows workers by their frames alone: the daemon starts processes, tells the runner when one is
  * ready or gone, hands over what it sends, and offers `send`. So nothing in this folder knows what
  * a process is.
  *
  * A run's states: preparing → running ⇄ paused → done; preparing → failed; running or paused →
  * cancelled.
  */
-#ifndef CAMPAIGND_RUN_ENGINE_H
-#define CAMPAIGND_RUN_ENGINE_H
+#ifndef CAMPAIGND_RUN_RUNNER_H
+#define CAMPAIGND_RUN_RUNNER_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -22,10 +22,10 @@
 #include "store/store.h"
 #include "wire/frame.h"
 
-struct engine;
-struct engine_worker;
+struct runner;
+struct runner_worker;
 
-struct engine_options {
+struct runner_options {
     uv_loop_t *loop;
     struct store *store;
     struct state *state;
@@ -39,8 +39,8 @@ struct engine_options {
     void (*changed)(void *context);
 };
 
-/* What the engine must know of an action; kept until changed. */
-struct engine_action {
+/* What the runner must know of an action; kept until changed. */
+struct runner_action {
     char name[64];
     bool repeatable;
     int64_t retry_after_us, give_up_after_us;
@@ -49,97 +49,97 @@ struct engine_action {
 
 /* Read the index of runs and the instances, begin recovery, go on with what was running. NULL with
  * the reason. */
-struct engine *engine_start(const struct engine_options *options, struct error *error);
+struct runner *runner_start(const struct runner_options *options, struct error *error);
 
 /* Hand out nothing more. What has begun ends, workers are told by the daemon. */
-void engine_quiesce(struct engine *engine);
+void runner_quiesce(struct runner *runner);
 
 /* Is a store work or a recovery under way? */
-bool engine_busy(const struct engine *engine);
+bool runner_busy(const struct runner *runner);
 
 /* After store_stop(): free all. */
-void engine_free(struct engine *engine);
+void runner_free(struct runner *runner);
 
-void engine_set_action(struct engine *engine, const struct engine_action *action);
-void engine_forget_action(struct engine *engine, const char *name); /* it is no longer configured */
+void runner_set_action(struct runner *runner, const struct runner_action *action);
+void runner_forget_action(struct runner *runner, const char *name); /* it is no longer configured */
 
 /* ---- workers: called by the daemon
  * ----------------------------------------------------------------------------------- */
 
 /* A new instance, before its process starts. `row` has id, action, generation, durable_begin;
  * `worker` comes back in send(). */
-struct engine_worker *engine_worker_new(struct engine *engine, const struct instance_row *row,
+struct runner_worker *runner_worker_new(struct runner *runner, const struct instance_row *row,
                                         void *worker);
 
 /* FRAME_READY came: boot, pid, start time, low and high are in `row`. `accepted` is called when
  * that is committed, and tasks flow. */
-void engine_worker_ready(struct engine_worker *worker, const struct instance_row *row,
+void runner_worker_ready(struct runner_worker *worker, const struct instance_row *row,
                          void (*accepted)(void *context, void *worker));
 
 /* Frames about tasks and logs; others are the daemon's. Returns false for a frame that is none of
  * these, or broken. */
-bool engine_frame(struct engine_worker *worker, enum frame_type type, struct frame_reader payload);
+bool runner_frame(struct runner_worker *worker, enum frame_type type, struct frame_reader payload);
 
 /* No new claims (its generation is old, or it is to stop). */
-void engine_worker_retire(struct engine_worker *worker);
+void runner_worker_retire(struct runner_worker *worker);
 
 /* Its process is gone and all that it sent was handed over: recover, then forget it. The pointer is
  * dead. */
-void engine_worker_gone(struct engine_worker *worker);
+void runner_worker_gone(struct runner_worker *worker);
 
 /* Tasks that it holds or that are on the way to it. */
-uint64_t engine_worker_outstanding(const struct engine_worker *worker);
+uint64_t runner_worker_outstanding(const struct runner_worker *worker);
 
 /* ---- runs
  * ------------------------------------------------------------------------------------------------------------
  */
 
-struct engine_source { /* how the reader reaches the source of a definition */
+struct runner_source { /* how the reader reaches the source of a definition */
     char driver[16], path[4096];
     int64_t time_limit_us, max_rows;
 };
 
 /* `number` is 0 if there is an error. Called when the index row is committed (the run is
  * `preparing`), not when it runs. */
-typedef void (*engine_started)(void *context, int64_t number, const struct error *failed_or_null);
+typedef void (*runner_started)(void *context, int64_t number, const struct error *failed_or_null);
 
 /*
  * Start a run of `definition` (stolen). `uuid` makes it once: if there is such a run, that one is
  * answered. `request`: the start_request's id or 0. `force`: although another run of this campaign
  * is under way (else ERROR_CONFLICT).
  */
-void engine_start_run(struct engine *engine, json_t *definition, const struct engine_source *source,
+void runner_start_run(struct runner *runner, json_t *definition, const struct runner_source *source,
                       const char *uuid, const char *requested_by, int64_t request, bool force,
-                      engine_started started, void *context);
+                      runner_started started, void *context);
 
 /*
  * Runs that a crash left `preparing`: one after the other, with campaign and uuid, for the daemon
- * to start anew by engine_start_run; `index` 0, 1, … until false.
+ * to start anew by runner_start_run; `index` 0, 1, … until false.
  */
-bool engine_unprepared(const struct engine *engine, size_t index, struct run_row *row);
+bool runner_unprepared(const struct runner *runner, size_t index, struct run_row *row);
 /* Such a run cannot be prepared any more (its campaign is gone). */
-void engine_fail_run(struct engine *engine, int64_t number, const char *reason);
+void runner_fail_run(struct runner *runner, int64_t number, const char *reason);
 
 /* 0, or -1: ERROR_NOT_FOUND, or ERROR_CONFLICT if it is not in a state for that. */
-int engine_pause(struct engine *engine, int64_t number, const char *reason, struct error *error);
-int engine_resume(struct engine *engine, int64_t number, struct error *error);
-int engine_cancel(struct engine *engine, int64_t number, struct error *error);
+int runner_pause(struct runner *runner, int64_t number, const char *reason, struct error *error);
+int runner_resume(struct runner *runner, int64_t number, struct error *error);
+int runner_cancel(struct runner *runner, int64_t number, struct error *error);
 
 /* New references. Lists are newest first; `limit` 0: all. docs/api.md has the shapes; a run that
  * ended long ago has no "steps" here (read them by journal_steps_json on the pool). */
-json_t *engine_runs_json(struct engine *engine, size_t limit);
-json_t *engine_run_json(struct engine *engine, int64_t number); /* NULL: no such run */
+json_t *runner_runs_json(struct runner *runner, size_t limit);
+json_t *runner_run_json(struct runner *runner, int64_t number); /* NULL: no such run */
 /* {"number", "state", "started_at"} of the newest run of a campaign, or null. */
-json_t *engine_last_run_json(const struct engine *engine, int64_t campaign);
-size_t engine_active(const struct engine *engine);
+json_t *runner_last_run_json(const struct runner *runner, int64_t campaign);
+size_t runner_active(const struct runner *runner);
 
 /* The steps of a run from its file, read only; for the pool. NULL with the reason. */
-json_t *engine_steps_from_file(const char *state_dir, int64_t number, struct error *error);
+json_t *runner_steps_from_file(const char *state_dir, int64_t number, struct error *error);
 
 /* Paths, for others that read a run's files. The caller frees. */
-char *engine_rows_path(const char *state_dir, int64_t run);
-char *engine_journal_path(const char *state_dir, int64_t run);
-char *engine_archive_path(const char *state_dir, int64_t run);
-char *engine_log_prefix(const char *state_dir, const char *instance);
+char *runner_rows_path(const char *state_dir, int64_t run);
+char *runner_journal_path(const char *state_dir, int64_t run);
+char *runner_archive_path(const char *state_dir, int64_t run);
+char *runner_log_prefix(const char *state_dir, const char *instance);
 
 #endif

@@ -1,6 +1,6 @@
 /* Runs and their states; how each changes is here, how tasks are dealt out in dispatch.c, what
  * deaths leave behind in recovery.c. */
-#include "run/engine.h"
+#include "run/runner.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,22 +21,22 @@
  * -----------------------------------------------------------------------------------------------------------
  */
 
-char *engine_rows_path(const char *state_dir, int64_t run)
+char *runner_rows_path(const char *state_dir, int64_t run)
 {
     return memory_format("%s/runs/%lld.0.rows.db", state_dir, (long long)run);
 }
 
-char *engine_journal_path(const char *state_dir, int64_t run)
+char *runner_journal_path(const char *state_dir, int64_t run)
 {
     return memory_format("%s/runs/%lld.db", state_dir, (long long)run);
 }
 
-char *engine_archive_path(const char *state_dir, int64_t run)
+char *runner_archive_path(const char *state_dir, int64_t run)
 {
     return memory_format("%s/archive/%lld", state_dir, (long long)run);
 }
 
-char *engine_log_prefix(const char *state_dir, const char *instance)
+char *runner_log_prefix(const char *state_dir, const char *instance)
 {
     return memory_format("%s/log/%s", state_dir, instance);
 }
@@ -45,33 +45,33 @@ char *engine_log_prefix(const char *state_dir, const char *instance)
  * ---------------------------------------------------------------------------------------------------------
  */
 
-struct run *run_find(struct engine *engine, int64_t number)
+struct run *run_find(struct runner *runner, int64_t number)
 {
-    struct run *run = engine->runs;
+    struct run *run = runner->runs;
     while (run && run->row.number != number)
         run = run->next;
     return run;
 }
 
-const struct engine_action *action_find(const struct engine *engine, const char *name)
+const struct runner_action *action_find(const struct runner *runner, const char *name)
 {
-    for (size_t i = 0; i < engine->action_count; i++)
-        if (strcmp(engine->actions[i].name, name) == 0)
-            return &engine->actions[i];
+    for (size_t i = 0; i < runner->action_count; i++)
+        if (strcmp(runner->actions[i].name, name) == 0)
+            return &runner->actions[i];
     return NULL;
 }
 
-void engine_note(struct engine *engine)
+void runner_note(struct runner *runner)
 {
-    if (engine->is.changed)
-        engine->is.changed(engine->is.context);
+    if (runner->is.changed)
+        runner->is.changed(runner->is.context);
 }
 
-static struct run *add_run(struct engine *engine, const struct run_row *row)
+static struct run *add_run(struct runner *runner, const struct run_row *row)
 {
     struct run *run = memory_new(sizeof *run);
     run->row = *row;
-    struct run **place = &engine->runs;
+    struct run **place = &runner->runs;
     while (*place && (*place)->row.number > row->number)
         place = &(*place)->next;
     run->next = *place;
@@ -103,19 +103,19 @@ static void on_saved(struct store_work *work, const struct error *failed)
     free(work);
 }
 
-void run_save(struct run *run, struct engine *engine)
+void run_save(struct run *run, struct runner *runner)
 {
     struct save_work *save = memory_new(sizeof *save);
     *save = (struct save_work){
-        .work = {.database = &engine->is.state->database,
+        .work = {.database = &runner->is.state->database,
                  .apply = apply_save,
                  .done = on_saved,
                  .keep = true},
-        .state = engine->is.state,
+        .state = runner->is.state,
         .row = run->row,
     };
-    store_submit(engine->is.store, &save->work);
-    engine_note(engine);
+    store_submit(runner->is.store, &save->work);
+    runner_note(runner);
 }
 
 /* ---- opening and closing
@@ -139,7 +139,7 @@ static void on_journal_closed(struct store_work *work, const struct error *faile
     free(work);
 }
 
-void run_release(struct engine *engine, struct run *run)
+void run_release(struct runner *runner, struct run *run)
 {
     if (!run->closing || run->pending || !run->journal)
         return;
@@ -149,39 +149,39 @@ void run_release(struct engine *engine, struct run *run)
     run->journal = NULL;
     json_decref(run->definition);
     run->definition = NULL;
-    store_submit(engine->is.store, &work->work);
+    store_submit(runner->is.store, &work->work);
 }
 
-static void close_run(struct engine *engine, struct run *run)
+static void close_run(struct runner *runner, struct run *run)
 {
-    dispatch_close_jobs(engine, run, false);
+    dispatch_close_jobs(runner, run, false);
     run->closing = true;
-    run_release(engine, run);
+    run_release(runner, run);
 }
 
-static void set_retries(struct engine *engine, struct run *run)
+static void set_retries(struct runner *runner, struct run *run)
 {
     for (size_t i = 0; i < run->step_count; i++) {
-        const struct engine_action *action = action_find(engine, run->steps[i].action);
+        const struct runner_action *action = action_find(runner, run->steps[i].action);
         if (action && run->journal)
             journal_set_retry(run->journal, run->steps[i].number, action->retry_after_us,
                               action->give_up_after_us);
     }
 }
 
-void run_opened(struct engine *engine, struct run *run, struct journal *journal, json_t *definition)
+void run_opened(struct runner *runner, struct run *run, struct journal *journal, json_t *definition)
 {
     run->journal = journal;
     run->closing = false;
     run->step_count = journal_steps(journal, run->steps);
     json_decref(run->definition);
     run->definition = json_incref(definition);
-    set_retries(engine, run);
+    set_retries(runner, run);
     run->rate_at_us = 0;
 }
 
 /* All is over, or a cancelled run holds nothing any more: write that down. */
-void run_check_end(struct engine *engine, struct run *run)
+void run_check_end(struct runner *runner, struct run *run)
 {
     struct journal_counts counts[JOURNAL_STEPS];
     uint64_t claimed = 0;
@@ -201,8 +201,8 @@ void run_check_end(struct engine *engine, struct run *run)
     run->row.ended_us = clock_now_us();
     log_notice("run %lld (%s) is %s", (long long)run->row.number, run->row.campaign,
                run_state_name(run->row.state));
-    run_save(run, engine);
-    close_run(engine, run);
+    run_save(run, runner);
+    close_run(runner, run);
 }
 
 /* ---- preparing: index row → rows file → journal → running
@@ -210,13 +210,13 @@ void run_check_end(struct engine *engine, struct run *run)
 
 struct preparing {
     struct store_work work;
-    struct engine *engine;
+    struct runner *runner;
     struct run_row row;
     int existed;
     bool taken; /* another run of this campaign is under way */
     json_t *definition;
-    struct engine_source source;
-    engine_started started;
+    struct runner_source source;
+    runner_started started;
     void *context;
     struct journal_step steps[JOURNAL_STEPS];
     size_t step_count;
@@ -239,7 +239,7 @@ static void fail_preparing(struct preparing *preparing, const struct error *erro
     run->preparing = false;
     log_error("run %lld (%s) could not be prepared: %s", (long long)run->row.number,
               run->row.campaign, error->message);
-    run_save(run, preparing->engine);
+    run_save(run, preparing->runner);
     free_preparing(preparing);
 }
 
@@ -267,7 +267,7 @@ static void read_steps(struct preparing *preparing)
         into->after = status_named(json_string_value(json_object_get(step, "after_outcome")));
         text_copy(into->name, sizeof into->name, name ? name : "");
         text_copy(into->action, sizeof into->action, action ? action : "");
-        const struct engine_action *known = action_find(preparing->engine, into->action);
+        const struct runner_action *known = action_find(preparing->runner, into->action);
         into->repeatable = known && known->repeatable;
     }
 }
@@ -275,9 +275,9 @@ static void read_steps(struct preparing *preparing)
 static int apply_journal(struct store_work *work, struct error *error)
 {
     struct preparing *preparing = (struct preparing *)work;
-    const char *state_dir = preparing->engine->state_dir;
-    FREE_CLEAN char *path = engine_journal_path(state_dir, preparing->row.number);
-    FREE_CLEAN char *rows = engine_rows_path(state_dir, preparing->row.number);
+    const char *state_dir = preparing->runner->state_dir;
+    FREE_CLEAN char *path = runner_journal_path(state_dir, preparing->row.number);
+    FREE_CLEAN char *rows = runner_rows_path(state_dir, preparing->row.number);
     uint32_t number = (uint32_t)preparing->row.number;
     if (journal_create(path, rows, number, (uint64_t)preparing->row.recipients, preparing->steps,
                        preparing->step_count, error) != 0)
@@ -297,14 +297,14 @@ static void on_journal_made(struct store_work *work, const struct error *failed)
     run->preparing = false;
     run->row.recipients = preparing->row.recipients;
     run->row.started_us = clock_now_us();
-    run_opened(preparing->engine, run, preparing->journal, preparing->definition);
+    run_opened(preparing->runner, run, preparing->journal, preparing->definition);
     if (run->row.state == RUN_PREPARING) /* else it was cancelled meanwhile */
         run->row.state = RUN_RUNNING;
     log_notice("run %lld (%s) starts: %lld recipients", (long long)run->row.number,
                run->row.campaign, (long long)run->row.recipients);
-    run_save(run, preparing->engine);
-    run_check_end(preparing->engine, run);
-    dispatch_soon(preparing->engine);
+    run_save(run, preparing->runner);
+    run_check_end(preparing->runner, run);
+    dispatch_soon(preparing->runner);
     free_preparing(preparing);
 }
 
@@ -321,13 +321,13 @@ static void on_snapshot(void *context, const json_t *answer, const struct error 
               left_out ? left_out : "{}");
     read_steps(preparing);
     preparing->work = (struct store_work){.apply = apply_journal, .done = on_journal_made};
-    store_submit(preparing->engine->is.store, &preparing->work);
+    store_submit(preparing->runner->is.store, &preparing->work);
 }
 
 static void take_snapshot(struct preparing *preparing)
 {
-    const struct engine_source *source = &preparing->source;
-    FREE_CLEAN char *out = engine_rows_path(preparing->engine->state_dir, preparing->row.number);
+    const struct runner_source *source = &preparing->source;
+    FREE_CLEAN char *out = runner_rows_path(preparing->runner->state_dir, preparing->row.number);
     const char *name = json_string_value(
         json_object_get(json_object_get(preparing->definition, "query"), "source"));
     json_t *request =
@@ -336,7 +336,7 @@ static void take_snapshot(struct preparing *preparing)
                   source->path, "time_limit_us", (json_int_t)source->time_limit_us, "max_rows",
                   (json_int_t)source->max_rows, "definition", preparing->definition, "run",
                   (json_int_t)preparing->row.number, "uuid", preparing->row.uuid, "out", out);
-    reader_start(preparing->engine->is.loop, request, source->time_limit_us, on_snapshot,
+    reader_start(preparing->runner->is.loop, request, source->time_limit_us, on_snapshot,
                  preparing);
     json_decref(request);
 }
@@ -344,41 +344,41 @@ static void take_snapshot(struct preparing *preparing)
 static int apply_new_run(struct store_work *work, struct error *error)
 {
     struct preparing *preparing = (struct preparing *)work;
-    return state_new_run(preparing->engine->is.state, &preparing->row, &preparing->existed, error);
+    return state_new_run(preparing->runner->is.state, &preparing->row, &preparing->existed, error);
 }
 
 static void on_new_run(struct store_work *work, const struct error *failed)
 {
     struct preparing *preparing = (struct preparing *)work;
-    struct engine *engine = preparing->engine;
+    struct runner *runner = preparing->runner;
     preparing->started(preparing->context, failed ? 0 : preparing->row.number, failed);
-    struct run *known = failed ? NULL : run_find(engine, preparing->row.number);
+    struct run *known = failed ? NULL : run_find(runner, preparing->row.number);
     if (failed || (known && (known->preparing || known->row.state != RUN_PREPARING))) {
         free_preparing(preparing);
         return;
     }
-    preparing->run = known ? known : add_run(engine, &preparing->row);
+    preparing->run = known ? known : add_run(runner, &preparing->row);
     preparing->run->preparing = true;
-    engine_note(engine);
+    runner_note(runner);
     take_snapshot(preparing);
 }
 
-static const struct run *under_way(const struct engine *engine, int64_t campaign)
+static const struct run *under_way(const struct runner *runner, int64_t campaign)
 {
-    for (const struct run *run = engine->runs; run; run = run->next)
+    for (const struct run *run = runner->runs; run; run = run->next)
         if (run->row.campaign_id == campaign && run->row.state <= RUN_PAUSED)
             return run;
     return NULL;
 }
 
-void engine_start_run(struct engine *engine, json_t *definition, const struct engine_source *source,
+void runner_start_run(struct runner *runner, json_t *definition, const struct runner_source *source,
                       const char *uuid, const char *requested_by, int64_t request, bool force,
-                      engine_started started, void *context)
+                      runner_started started, void *context)
 {
     const json_t *campaign = json_object_get(definition, "campaign");
     const char *name = json_string_value(json_object_get(campaign, "name"));
     int64_t id = json_integer_value(json_object_get(campaign, "id"));
-    const struct run *other = under_way(engine, id);
+    const struct run *other = under_way(runner, id);
     struct error error;
     if (other && !force && strcmp(other->row.uuid, uuid) != 0) {
         error_set(&error, ERROR_CONFLICT,
@@ -390,8 +390,8 @@ void engine_start_run(struct engine *engine, json_t *definition, const struct en
     }
     struct preparing *preparing = memory_new(sizeof *preparing);
     preparing->work = (struct store_work){
-        .database = &engine->is.state->database, .apply = apply_new_run, .done = on_new_run};
-    preparing->engine = engine;
+        .database = &runner->is.state->database, .apply = apply_new_run, .done = on_new_run};
+    preparing->runner = runner;
     preparing->definition = definition;
     preparing->source = *source;
     preparing->started = started;
@@ -401,12 +401,12 @@ void engine_start_run(struct engine *engine, json_t *definition, const struct en
     text_copy(preparing->row.uuid, sizeof preparing->row.uuid, uuid);
     text_copy(preparing->row.campaign, sizeof preparing->row.campaign, name ? name : "");
     text_copy(preparing->row.requested_by, sizeof preparing->row.requested_by, requested_by);
-    store_submit(engine->is.store, &preparing->work);
+    store_submit(runner->is.store, &preparing->work);
 }
 
-bool engine_unprepared(const struct engine *engine, size_t index, struct run_row *row)
+bool runner_unprepared(const struct runner *runner, size_t index, struct run_row *row)
 {
-    for (const struct run *run = engine->runs; run; run = run->next)
+    for (const struct run *run = runner->runs; run; run = run->next)
         if (run->row.state == RUN_PREPARING && !run->preparing && index-- == 0) {
             *row = run->row;
             return true;
@@ -414,24 +414,24 @@ bool engine_unprepared(const struct engine *engine, size_t index, struct run_row
     return false;
 }
 
-void engine_fail_run(struct engine *engine, int64_t number, const char *reason)
+void runner_fail_run(struct runner *runner, int64_t number, const char *reason)
 {
-    struct run *run = run_find(engine, number);
+    struct run *run = run_find(runner, number);
     if (!run || run->row.state != RUN_PREPARING || run->preparing)
         return;
     run->row.state = RUN_FAILED;
     run->row.ended_us = clock_now_us();
     text_copy(run->row.reason, sizeof run->row.reason, reason);
-    run_save(run, engine);
+    run_save(run, runner);
 }
 
 /* ---- steering
  * --------------------------------------------------------------------------------------------------------
  */
 
-static struct run *find_or_error(struct engine *engine, int64_t number, struct error *error)
+static struct run *find_or_error(struct runner *runner, int64_t number, struct error *error)
 {
-    struct run *run = run_find(engine, number);
+    struct run *run = run_find(runner, number);
     if (!run)
         error_set(error, ERROR_NOT_FOUND, "there is no run %lld", (long long)number);
     return run;
@@ -443,30 +443,30 @@ static int wrong_state(const struct run *run, const char *deed, struct error *er
                      (long long)run->row.number, run_state_name(run->row.state), deed);
 }
 
-void run_pause(struct engine *engine, struct run *run, const char *reason)
+void run_pause(struct runner *runner, struct run *run, const char *reason)
 {
     run->row.state = RUN_PAUSED;
     text_copy(run->row.reason, sizeof run->row.reason, reason);
     log_notice("run %lld (%s) is paused: %s", (long long)run->row.number, run->row.campaign,
                reason);
-    run_save(run, engine);
-    dispatch_revoke(engine, run);
+    run_save(run, runner);
+    dispatch_revoke(runner, run);
 }
 
-int engine_pause(struct engine *engine, int64_t number, const char *reason, struct error *error)
+int runner_pause(struct runner *runner, int64_t number, const char *reason, struct error *error)
 {
-    struct run *run = find_or_error(engine, number, error);
+    struct run *run = find_or_error(runner, number, error);
     if (!run)
         return -1;
     if (run->row.state != RUN_RUNNING)
         return wrong_state(run, "paused", error);
-    run_pause(engine, run, reason);
+    run_pause(runner, run, reason);
     return 0;
 }
 
-int engine_resume(struct engine *engine, int64_t number, struct error *error)
+int runner_resume(struct runner *runner, int64_t number, struct error *error)
 {
-    struct run *run = find_or_error(engine, number, error);
+    struct run *run = find_or_error(runner, number, error);
     if (!run)
         return -1;
     if (run->row.state != RUN_PAUSED || !run->journal)
@@ -474,16 +474,16 @@ int engine_resume(struct engine *engine, int64_t number, struct error *error)
     run->row.state = RUN_RUNNING;
     run->row.reason[0] = '\0';
     log_notice("run %lld (%s) goes on", (long long)run->row.number, run->row.campaign);
-    dispatch_close_jobs(engine, run, true); /* one that failed is opened anew */
-    run_save(run, engine);
-    run_check_end(engine, run);
-    dispatch_soon(engine);
+    dispatch_close_jobs(runner, run, true); /* one that failed is opened anew */
+    run_save(run, runner);
+    run_check_end(runner, run);
+    dispatch_soon(runner);
     return 0;
 }
 
-int engine_cancel(struct engine *engine, int64_t number, struct error *error)
+int runner_cancel(struct runner *runner, int64_t number, struct error *error)
 {
-    struct run *run = find_or_error(engine, number, error);
+    struct run *run = find_or_error(runner, number, error);
     if (!run)
         return -1;
     if (run->row.state != RUN_RUNNING && run->row.state != RUN_PAUSED)
@@ -491,9 +491,9 @@ int engine_cancel(struct engine *engine, int64_t number, struct error *error)
     run->row.state = RUN_CANCELLED;
     run->row.reason[0] = '\0';
     log_notice("run %lld (%s) is cancelled", (long long)run->row.number, run->row.campaign);
-    run_save(run, engine);
-    dispatch_revoke(engine, run);
-    run_check_end(engine, run);
+    run_save(run, runner);
+    dispatch_revoke(runner, run);
+    run_check_end(runner, run);
     return 0;
 }
 
@@ -501,25 +501,25 @@ int engine_cancel(struct engine *engine, int64_t number, struct error *error)
  * ---------------------------------------------------------------------------------------------------------
  */
 
-void engine_set_action(struct engine *engine, const struct engine_action *action)
+void runner_set_action(struct runner *runner, const struct runner_action *action)
 {
-    struct engine_action *known = (struct engine_action *)action_find(engine, action->name);
+    struct runner_action *known = (struct runner_action *)action_find(runner, action->name);
     if (!known) {
-        engine->actions =
-            memory_resize(engine->actions, (engine->action_count + 1) * sizeof *engine->actions);
-        known = &engine->actions[engine->action_count++];
+        runner->actions =
+            memory_resize(runner->actions, (runner->action_count + 1) * sizeof *runner->actions);
+        known = &runner->actions[runner->action_count++];
     }
     *known = *action;
-    for (struct run *run = engine->runs; run; run = run->next)
-        set_retries(engine, run);
-    engine_note(engine);
+    for (struct run *run = runner->runs; run; run = run->next)
+        set_retries(runner, run);
+    runner_note(runner);
 }
 
-void engine_forget_action(struct engine *engine, const char *name)
+void runner_forget_action(struct runner *runner, const char *name)
 {
-    for (size_t i = 0; i < engine->action_count; i++)
-        if (strcmp(engine->actions[i].name, name) == 0)
-            engine->actions[i] = engine->actions[--engine->action_count];
+    for (size_t i = 0; i < runner->action_count; i++)
+        if (strcmp(runner->actions[i].name, name) == 0)
+            runner->actions[i] = runner->actions[--runner->action_count];
 }
 
 /* ---- for people
@@ -537,9 +537,9 @@ static json_t *step_json(const struct journal_step *step, const struct journal_c
         "unknown", (json_int_t)counts->ended[OUTCOME_UNKNOWN], "total", (json_int_t)counts->total);
 }
 
-json_t *engine_steps_from_file(const char *state_dir, int64_t number, struct error *error)
+json_t *runner_steps_from_file(const char *state_dir, int64_t number, struct error *error)
 {
-    FREE_CLEAN char *path = engine_journal_path(state_dir, number);
+    FREE_CLEAN char *path = runner_journal_path(state_dir, number);
     SQL_CLEAN sqlite3 *db = sql_open_readonly(path, error);
     STATEMENT_CLEAN sqlite3_stmt *select =
         db ? sql_prepare(db,
@@ -583,12 +583,12 @@ static json_t *time_json(int64_t time_us)
 }
 
 /* Why nothing moves, if that is so: the run's own reason, or its action's trouble. */
-static json_t *reason_json(const struct engine *engine, const struct run *run)
+static json_t *reason_json(const struct runner *runner, const struct run *run)
 {
     if (*run->row.reason)
         return json_string(run->row.reason);
     for (size_t i = 0; run->row.state == RUN_RUNNING && i < run->step_count; i++) {
-        const struct engine_action *action = action_find(engine, run->steps[i].action);
+        const struct runner_action *action = action_find(runner, run->steps[i].action);
         if (!action)
             return json_sprintf("waits: no action »%s« is configured", run->steps[i].action);
         if (*action->trouble)
@@ -597,13 +597,13 @@ static json_t *reason_json(const struct engine *engine, const struct run *run)
     return json_null();
 }
 
-static json_t *run_json(const struct engine *engine, const struct run *run)
+static json_t *run_json(const struct runner *runner, const struct run *run)
 {
     json_t *left_out = json_loads(run->row.left_out, 0, NULL);
     json_t *json = json_pack(
         "{s:I, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:I, s:o}", "number",
         (json_int_t)run->row.number, "uuid", run->row.uuid, "campaign", run->row.campaign, "state",
-        run_state_name(run->row.state), "reason", reason_json(engine, run), "requested_by",
+        run_state_name(run->row.state), "reason", reason_json(runner, run), "requested_by",
         run->row.requested_by, "created_at", time_json(run->row.created_us), "started_at",
         time_json(run->row.started_us), "ended_at", time_json(run->row.ended_us), "recipients",
         (json_int_t)run->row.recipients, "left_out", left_out ? left_out : json_object());
@@ -626,24 +626,24 @@ static json_t *run_json(const struct engine *engine, const struct run *run)
     return json;
 }
 
-json_t *engine_run_json(struct engine *engine, int64_t number)
+json_t *runner_run_json(struct runner *runner, int64_t number)
 {
-    const struct run *run = run_find(engine, number);
-    return run ? run_json(engine, run) : NULL;
+    const struct run *run = run_find(runner, number);
+    return run ? run_json(runner, run) : NULL;
 }
 
-json_t *engine_runs_json(struct engine *engine, size_t limit)
+json_t *runner_runs_json(struct runner *runner, size_t limit)
 {
     json_t *list = json_array();
-    for (const struct run *run = engine->runs; run && (!limit || json_array_size(list) < limit);
+    for (const struct run *run = runner->runs; run && (!limit || json_array_size(list) < limit);
          run = run->next)
-        json_array_append_new(list, run_json(engine, run));
+        json_array_append_new(list, run_json(runner, run));
     return list;
 }
 
-json_t *engine_last_run_json(const struct engine *engine, int64_t campaign)
+json_t *runner_last_run_json(const struct runner *runner, int64_t campaign)
 {
-    for (const struct run *run = engine->runs; run; run = run->next)
+    for (const struct run *run = runner->runs; run; run = run->next)
         if (run->row.campaign_id == campaign)
             return json_pack("{s:I, s:s, s:o}", "number", (json_int_t)run->row.number, "state",
                              run_state_name(run->row.state), "started_at",
@@ -651,10 +651,10 @@ json_t *engine_last_run_json(const struct engine *engine, int64_t campaign)
     return json_null();
 }
 
-size_t engine_active(const struct engine *engine)
+size_t runner_active(const struct runner *runner)
 {
     size_t active = 0;
-    for (const struct run *run = engine->runs; run; run = run->next)
+    for (const struct run *run = runner->runs; run; run = run->next)
         active += run->row.state == RUN_PREPARING || run->row.state == RUN_RUNNING;
     return active;
 }
@@ -665,7 +665,7 @@ size_t engine_active(const struct engine *engine)
 
 struct due_work {
     struct store_work work;
-    struct engine *engine;
+    struct runner *runner;
     struct run *run;
     int64_t next_us;
 };
@@ -681,12 +681,12 @@ static void on_due(struct store_work *work, const struct error *failed)
     struct due_work *due = (struct due_work *)work;
     due->run->next_due_us = failed ? clock_now_us() + 1000000 : due->next_us;
     due->run->pending--;
-    run_release(due->engine, due->run);
-    dispatch_soon(due->engine);
+    run_release(due->runner, due->run);
+    dispatch_soon(due->runner);
     free(due);
 }
 
-static void wake_deferred(struct engine *engine, struct run *run, uint64_t deferred)
+static void wake_deferred(struct runner *runner, struct run *run, uint64_t deferred)
 {
     if (!deferred || run->closing || run->row.state != RUN_RUNNING ||
         clock_now_us() < run->next_due_us)
@@ -694,11 +694,11 @@ static void wake_deferred(struct engine *engine, struct run *run, uint64_t defer
     struct due_work *due = memory_new(sizeof *due);
     *due = (struct due_work){
         .work = {.database = &run->journal->database, .apply = apply_due, .done = on_due},
-        .engine = engine,
+        .runner = runner,
         .run = run};
     run->pending++;
     run->next_due_us = clock_now_us() + 1000000; /* at most once a second */
-    store_submit(engine->is.store, &due->work);
+    store_submit(runner->is.store, &due->work);
 }
 
 static void measure_rate(struct run *run, const struct journal_counts *counts)
@@ -718,9 +718,9 @@ static void measure_rate(struct run *run, const struct journal_counts *counts)
 
 static void on_tick(uv_timer_t *timer)
 {
-    struct engine *engine = timer->data;
+    struct runner *runner = timer->data;
     struct journal_counts counts[JOURNAL_STEPS];
-    for (struct run *run = engine->runs; run; run = run->next) {
+    for (struct run *run = runner->runs; run; run = run->next) {
         if (!run->journal || run->closing)
             continue;
         uint64_t deferred = 0;
@@ -728,10 +728,10 @@ static void on_tick(uv_timer_t *timer)
         for (size_t i = 0; i < run->step_count; i++)
             deferred += counts[i].deferred;
         measure_rate(run, counts);
-        wake_deferred(engine, run, deferred);
-        run_check_end(engine, run);
+        wake_deferred(runner, run, deferred);
+        run_check_end(runner, run);
     }
-    dispatch_soon(engine);
+    dispatch_soon(runner);
 }
 
 /* ---- start and end
@@ -740,98 +740,98 @@ static void on_tick(uv_timer_t *timer)
 
 /* A run that was under way when the last core ended: its journal is opened at once, before anything
  * else happens. */
-static void reopen(struct engine *engine, struct run *run)
+static void reopen(struct runner *runner, struct run *run)
 {
     struct error error;
-    FREE_CLEAN char *path = engine_journal_path(engine->state_dir, run->row.number);
-    FREE_CLEAN char *rows_path = engine_rows_path(engine->state_dir, run->row.number);
+    FREE_CLEAN char *path = runner_journal_path(runner->state_dir, run->row.number);
+    FREE_CLEAN char *rows_path = runner_rows_path(runner->state_dir, run->row.number);
     ROWS_CLEAN struct rows *rows = rows_open(rows_path, &error);
     struct journal *journal = rows ? journal_open(path, (uint32_t)run->row.number, &error) : NULL;
     if (!journal) {
         run->row.state = RUN_FAILED;
         text_copy(run->row.reason, sizeof run->row.reason, error.message);
         log_error("run %lld cannot go on: %s", (long long)run->row.number, error.message);
-        run_save(run, engine);
+        run_save(run, runner);
         return;
     }
     json_t *definition = json_deep_copy(rows_definition(rows));
-    run_opened(engine, run, journal, definition);
+    run_opened(runner, run, journal, definition);
     json_decref(definition);
     log_notice("run %lld (%s) was %s and goes on as that", (long long)run->row.number,
                run->row.campaign, run_state_name(run->row.state));
 }
 
-static int read_index(struct engine *engine, struct error *error)
+static int read_index(struct runner *runner, struct error *error)
 {
     struct run_row *rows;
     size_t count;
-    int result = state_runs(engine->is.state, &rows, &count, error);
+    int result = state_runs(runner->is.state, &rows, &count, error);
     for (size_t i = 0; result == 0 && i < count; i++)
-        add_run(engine, &rows[i]);
+        add_run(runner, &rows[i]);
     free(rows);
     return result;
 }
 
-static int make_folders(const struct engine *engine, struct error *error)
+static int make_folders(const struct runner *runner, struct error *error)
 {
     static const char *const folders[] = {"runs", "log", "archive", "actions"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        FREE_CLEAN char *path = memory_format("%s/%s", engine->state_dir, folders[i]);
+        FREE_CLEAN char *path = memory_format("%s/%s", runner->state_dir, folders[i]);
         if (file_make_folders(path, 0700, error) != 0)
             return -1;
     }
     return 0;
 }
 
-struct engine *engine_start(const struct engine_options *options, struct error *error)
+struct runner *runner_start(const struct runner_options *options, struct error *error)
 {
-    struct engine *engine = memory_new(sizeof *engine);
+    struct runner *runner = memory_new(sizeof *runner);
     struct instance_row *instances = NULL;
     size_t count;
-    engine->is = *options;
-    engine->state_dir = memory_text(options->state_dir);
-    if (make_folders(engine, error) != 0 || read_index(engine, error) != 0 ||
+    runner->is = *options;
+    runner->state_dir = memory_text(options->state_dir);
+    if (make_folders(runner, error) != 0 || read_index(runner, error) != 0 ||
         state_instances(options->state, &instances, &count, error) != 0) {
         free(instances);
-        free(engine->state_dir);
-        free(engine);
+        free(runner->state_dir);
+        free(runner);
         return NULL;
     }
-    uv_timer_init(options->loop, &engine->tick);
-    uv_idle_init(options->loop, &engine->soon);
-    engine->tick.data = engine->soon.data = engine;
-    uv_timer_start(&engine->tick, on_tick, TICK_MS, TICK_MS);
-    for (struct run *run = engine->runs; run; run = run->next)
+    uv_timer_init(options->loop, &runner->tick);
+    uv_idle_init(options->loop, &runner->soon);
+    runner->tick.data = runner->soon.data = runner;
+    uv_timer_start(&runner->tick, on_tick, TICK_MS, TICK_MS);
+    for (struct run *run = runner->runs; run; run = run->next)
         if (run->row.state == RUN_RUNNING || run->row.state == RUN_PAUSED ||
             (run->row.state == RUN_CANCELLED && !run->row.ended_us))
-            reopen(engine, run);
+            reopen(runner, run);
     for (size_t i = 0; i < count; i++)
-        recovery_begin(engine, &instances[i]);
+        recovery_begin(runner, &instances[i]);
     free(instances);
-    return engine;
+    return runner;
 }
 
-void engine_quiesce(struct engine *engine)
+void runner_quiesce(struct runner *runner)
 {
-    engine->quiet = true;
-    uv_timer_stop(&engine->tick);
+    runner->quiet = true;
+    uv_timer_stop(&runner->tick);
     reader_stop_all();
 }
 
-bool engine_busy(const struct engine *engine)
+bool runner_busy(const struct runner *runner)
 {
-    return engine->recoveries || store_busy(engine->is.store);
+    return runner->recoveries || store_busy(runner->is.store);
 }
 
-void engine_free(struct engine *engine)
+void runner_free(struct runner *runner)
 {
-    for (struct run *run = engine->runs, *next; run; run = next) {
+    for (struct run *run = runner->runs, *next; run; run = next) {
         next = run->next;
         journal_close(run->journal);
         json_decref(run->definition);
         free(run);
     }
-    free(engine->actions);
-    free(engine->state_dir);
-    free(engine);
+    free(runner->actions);
+    free(runner->state_dir);
+    free(runner);
 }

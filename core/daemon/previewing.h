@@ -1,7 +1,7 @@
 /* campaign preview: what each step would do with one recipient, byte for byte, touching nothing
  * outside. */
-#ifndef CAMPAIGND_DAEMON_PREVIEW_H
-#define CAMPAIGND_DAEMON_PREVIEW_H
+#ifndef CAMPAIGND_DAEMON_PREVIEWING_H
+#define CAMPAIGND_DAEMON_PREVIEWING_H
 
 #include "daemon/daemon.h"
 
