@@ -26,6 +26,7 @@
 /* What is larger ends with ERROR_INPUT. */
 #define LETTER_MAX_HTML (1024 * 1024)      /* bytes */
 #define LETTER_MAX_PARAGRAPH (16 * 1024)   /* bytes without a line break */
+#define LETTER_MAX_WORD 1000               /* letters, digits and signs without a blank */
 #define LETTER_MAX_FONTS 64                /* families, sizes, weights and slants together */
 #define LETTER_MAX_DEPTH 200               /* elements inside each other */
 #define LETTER_MAX_PAGES 200               /* of one letter */

@@ -157,6 +157,7 @@ static void same_request_gives_the_same_bytes(void **state)
         "<body class=din5008-a>" ADDRESS "<p>Text<table><tr><td>1<td>2</table>";
     OUTCOME_CLEAN struct outcome first = render(html);
     OUTCOME_CLEAN struct outcome other = render("<h1>Another letter between them</h1>");
+    assert_int_equal(other.result, 0);
     OUTCOME_CLEAN struct outcome second = render(html);
     assert_int_equal(first.pdf.size, second.pdf.size);
     assert_memory_equal(first.pdf.data, second.pdf.data, first.pdf.size);
@@ -353,6 +354,7 @@ static char *many_fonts(void)
 static void limits_end_with_an_error(void **state)
 {
     (void)state;
+    FREE_CLEAN char *word = repeated("", "x", LETTER_MAX_WORD + 1, "");
     FREE_CLEAN char *fonts = many_fonts();
     FREE_CLEAN char *lines = repeated("", "<br>", 100000, "");
     FREE_CLEAN char *deep = repeated("", "<div>", 250, "Text");
@@ -361,7 +363,7 @@ static void limits_end_with_an_error(void **state)
     FREE_CLEAN char *pages =
         repeated("", "<p style='page-break-before: always'>Text</p>", LETTER_MAX_PAGES + 1, "");
     FREE_CLEAN char *large = repeated("", "<p>Text</p>", LETTER_MAX_HTML / 11 + 1, "");
-    FREE_CLEAN char *paragraph = repeated("", "Wort ", LETTER_MAX_PARAGRAPH / 5 + 1, "");
+    FREE_CLEAN char *paragraph = repeated("", "Wort ", LETTER_MAX_PARAGRAPH / 5 + 2, "");
     FREE_CLEAN char *rules = repeated("<style>", "p{color:red}", 501, "</style>");
     FREE_CLEAN char *tables = repeated("", "<table><tr><td>", 5, "");
     FREE_CLEAN char *row = repeated("<table><tr><td>", "Zeile<br>", 100, "</table>");
@@ -371,6 +373,7 @@ static void limits_end_with_an_error(void **state)
     assert_fails(pages, "more than 200 pages");
     assert_fails(large, "bytes");
     assert_fails(paragraph, "a paragraph has more");
+    assert_fails(word, "a word has more");
     assert_fails(fonts, "more than 64 fonts");
     assert_fails(lines, "lines");
     assert_fails(rules, "more than 500 rules");

@@ -212,7 +212,7 @@ static void apply_defaults(struct style *style, const struct element *element)
 static void hold_to_role(struct builder *builder, struct style *style, struct position at)
 {
     const struct role *role = &roles[builder->part];
-    if (!role->least)
+    if (role->least <= 0)
         return;
     if (style->size < role->least || style->size > role->most) {
         job_warn(builder->job, at, "type of %.4g pt is not possible here: %.4g to %.4g pt are",

@@ -312,11 +312,23 @@ static struct text_entry *make_entry(struct job *job, const struct block *block,
     return entry;
 }
 
+static size_t longest_word(const char *text, size_t size)
+{
+    size_t longest = 0, length = 0;
+    for (size_t i = 0; i < size; i++) {
+        length = text[i] > ' ' && text[i] < 0x7f ? length + 1 : 0;
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
 /* Pango breaks a paragraph in time that grows with its square; and the lines of a text must all be
  * known before its pages are. */
 static int check_size(struct job *job, const struct block *block)
 {
     size_t begin = 0, lines = 0;
+    if (longest_word(block->text, block->size) > LETTER_MAX_WORD)
+        return job_fail(job, block->at, "a word has more than %d letters", LETTER_MAX_WORD);
     while (begin < block->size) {
         const char *end = memchr(block->text + begin, '\n', block->size - begin);
         size_t size = end ? (size_t)(end - block->text) - begin : block->size - begin;
@@ -335,7 +347,7 @@ const struct text *text_layout(struct job *job, const struct block *block, enum 
                                double width)
 {
     struct text_cache *cache = &job->engine->texts;
-    if (block->size > MAX_LINES && check_size(job, block))
+    if (block->size > LETTER_MAX_WORD && check_size(job, block))
         return NULL;
     make_key(job, &cache->key, block, wrap, width);
     uint64_t hash = hash_bytes(cache->key.data, cache->key.size);

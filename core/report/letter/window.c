@@ -30,7 +30,7 @@ static int shrink(struct job *job, struct block *block, double least, double lin
     double size = block->style->size, height = line_height;
     for (;;) {
         double width = 0;
-        if (!line_height)
+        if (line_height <= 0)
             height = size * 1.2;
         document_resize(job, block, size, height);
         if (widest(job, block, &width))
