@@ -68,14 +68,16 @@ struct connection {
     struct smtp_capabilities offers;
     struct reply reply;
     struct delivery *delivery;
-    unsigned mails;   /* transactions that were answered to their end */
-    unsigned drain;   /* replies that are still to come in DRAIN */
-    GString *command; /* the bytes of the command that is being written */
+    int32_t abandoned_status, abandoned_code; /* of the delivery in ABANDONED */
+    unsigned mails;                           /* transactions that were answered to their end */
+    unsigned drain;                           /* replies that are still to come in DRAIN */
+    GString *command;                         /* the bytes of the command that is being written */
     const char *output;
     size_t output_length, output_taken;
 };
 
 static void dispatch(struct connection *connection, enum event event);
+static void read_on(struct connection *connection);
 
 /* ---- ways in and out */
 
@@ -204,6 +206,15 @@ static void wait_for_reply(struct connection *connection)
     wait_ms(connection, connection->settings->reply_timeout_ms);
 }
 
+/* Before it closed the server may have said why. */
+static void write_failed(struct connection *connection)
+{
+    enum state state = connection->state;
+    read_on(connection);
+    if (connection->state == state)
+        dispatch(connection, LOST);
+}
+
 /* A TLS library wants the very same bytes again after "try later": `output` must not move. */
 static void write_on(struct connection *connection)
 {
@@ -217,7 +228,7 @@ static void write_on(struct connection *connection)
             return;
         }
         if (code != CURLE_OK) {
-            dispatch(connection, LOST);
+            write_failed(connection);
             return;
         }
         connection->output_taken += taken;
@@ -525,10 +536,13 @@ static void ask_begin(struct connection *connection, enum event event)
 /* The delivery's begin() is not answered yet: the delivery cannot end before. */
 static void abandon(struct connection *connection, enum event event)
 {
-    if (event == LATER || event == LEAVING || event == REFUSED)
+    int answered = event == LATER || event == LEAVING || event == REFUSED;
+    if (answered)
         reply_line(&connection->reply, connection->why, sizeof(connection->why));
     else
         snprintf(connection->why, sizeof(connection->why), "%s", event_text(event));
+    connection->abandoned_status = event == REFUSED ? CAMPAIGND_REJECTED : CAMPAIGND_DEFERRED;
+    connection->abandoned_code = answered ? connection->reply.code : 0;
     hang_up(connection);
     connection->state = ABANDONED;
 }
@@ -536,9 +550,13 @@ static void abandon(struct connection *connection, enum event event)
 static void abandoned_answered(struct connection *connection, enum event event)
 {
     (void)event;
-    over(connection, CAMPAIGND_DEFERRED, 0, NULL, "%s: %.400s, before the message was complete",
-         connection->settings->server, connection->why);
-    close_failed(connection, event_text(LOST));
+    over(connection, connection->abandoned_status, connection->abandoned_code, NULL,
+         "%s: %.400s, before the message was complete", connection->settings->server,
+         connection->why);
+    if (connection->abandoned_status == CAMPAIGND_REJECTED)
+        close_now(connection);
+    else
+        close_failed(connection, connection->why);
 }
 
 static void release_end(struct connection *connection, enum event event)

@@ -6,6 +6,7 @@
 
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_LONGEST_MS 300000
+#define LIMIT_MS 60000
 
 struct pool {
     const struct campaignd_host *host;
@@ -16,7 +17,9 @@ struct pool {
     GQueue idle;        /* of struct connection; the last used first */
     GQueue connections; /* all of them */
     GHashTable *fresh;  /* the set of those that were not idle yet */
-    int64_t pause_ms;   /* the present pause; 0: the server is well */
+    unsigned limit;     /* of connections, until limit_until_us; what the server bears */
+    int64_t limit_until_us;
+    int64_t pause_ms; /* the present pause; 0: the server is well */
     int64_t pause_until_us;
     struct campaignd_timer *pause_timer;
     char trouble[480]; /* why it pauses */
@@ -83,6 +86,17 @@ static void pause_after(struct pool *pool, enum connection_end end, const char *
     pool->host->timer_set(pool->pause_timer, pool->pause_ms + 1);
 }
 
+/* Some connections stand and one more is refused: the server wants no more of them. */
+static void keep_to_limit(struct pool *pool, unsigned standing, const char *why)
+{
+    int64_t now_us = g_get_monotonic_time();
+    if (now_us >= pool->limit_until_us)
+        pool->host->log(CAMPAIGND_LOG_WARNING, 0, "%s; keeping to %u connections for %d s", why,
+                        standing, LIMIT_MS / 1000);
+    pool->limit = standing;
+    pool->limit_until_us = now_us + LIMIT_MS * 1000;
+}
+
 static void server_is_well(struct pool *pool)
 {
     pool->pause_ms = 0;
@@ -139,10 +153,19 @@ static void on_gone(void *context, struct connection *connection, enum connectio
     g_queue_remove(&pool->idle, connection);
     g_queue_remove(&pool->connections, connection);
     g_hash_table_remove(pool->fresh, connection);
-    if (end != CONNECTION_FINISHED)
+    unsigned standing = pool->connections.length - g_hash_table_size(pool->fresh);
+    if (end != CONNECTION_FINISHED && standing)
+        keep_to_limit(pool, standing, why);
+    else if (end != CONNECTION_FINISHED)
         pause_after(pool, end, why);
     if (!pool->closing)
         pump(pool);
+}
+
+static unsigned limit_now(const struct pool *pool)
+{
+    return g_get_monotonic_time() < pool->limit_until_us ? pool->limit
+                                                         : pool->settings->connections;
 }
 
 /* After trouble one connection looks whether the server is well again; only then come the others.
@@ -151,7 +174,7 @@ static int may_dial(const struct pool *pool)
 {
     unsigned dialling = g_hash_table_size(pool->fresh);
     unsigned wanted = pool->pause_ms ? 1 : pool->waiting.length;
-    return pool->connections.length < pool->settings->connections && dialling < wanted &&
+    return pool->connections.length < limit_now(pool) && dialling < wanted &&
            pause_left_us(pool) == 0;
 }
 

@@ -102,8 +102,15 @@ class Session(SMTP):
             self.transport.close()
         return fault.ends_command()
 
+    def connection_lost(self, error):
+        self.peer.open.discard(self)
+        super().connection_lost(error)
+
     async def _handle_client(self):
-        if not await self.fault("connect"):
+        self.peer.open.add(self)
+        if len(self.peer.open) > self.peer.max_connections:
+            await self.commit(Fault("connect", reply="421 4.7.0 too many connections", close=True))
+        elif not await self.fault("connect"):
             await super()._handle_client()
 
     async def smtp_EHLO(self, hostname):
@@ -157,7 +164,7 @@ class SmtpPeer:
     """The server, on a thread of its own, from __enter__ to __exit__."""
 
     def __init__(self, faults=(), pipelining=True, certificate=None, require_starttls=False, implicit_tls=False,
-                 users=None, body_bytes=500, size_limit=33554432, extensions=()):
+                 users=None, body_bytes=500, size_limit=33554432, extensions=(), max_connections=1000):
         self.faults = list(faults)
         self.pipelining = pipelining
         self.certificate = certificate  # (certificate file, key file)
@@ -167,6 +174,8 @@ class SmtpPeer:
         self.body_bytes = body_bytes
         self.size_limit = size_limit
         self.extensions = extensions
+        self.max_connections = max_connections
+        self.open = set()
         self.accepted = []
         self.seen = []  # (connection, moment)
         self.connections = 0
