@@ -75,9 +75,20 @@ struct api {
 
 static void on_timer(uv_timer_t *timer);
 
+static bool is_full(struct api *api)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(api->http, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info->num_connections >= CONNECTIONS_MAXIMUM;
+}
+
 static void run(struct api *api)
 {
+    bool was_full = is_full(api);
     MHD_run(api->http);
+    /* When it was full, only a run after the one that ended connections listens again. */
+    if (was_full && !is_full(api))
+        MHD_run(api->http);
     MHD_UNSIGNED_LONG_LONG timeout_ms;
     if (MHD_get_timeout(api->http, &timeout_ms) == MHD_YES)
         uv_timer_start(&api->timer, on_timer, timeout_ms, 0);

@@ -596,6 +596,23 @@ static void strangers_are_refused_and_members_are_not(void **state)
     assert_int_equal(status_as(54321, NOBODY, text, sizeof text), 403);
 }
 
+static void connections_beyond_the_bound_wait_for_their_turn(void **state)
+{
+    (void)state;
+    int fds[160];
+    for (int i = 0; i < 160; i++)
+        fds[i] = connect_to(server.path);
+    usleep(50000);
+    int late = open_request("GET", "/v1/status", NULL, NULL);
+    char byte;
+    usleep(50000);
+    assert_int_equal(recv(late, &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+    for (int i = 0; i < 160; i++)
+        close(fds[i]);
+    ANSWER_CLEAN struct answer answer = read_answer(late);
+    assert_int_equal(answer.status, 200);
+}
+
 static void stop_answers_those_who_wait(void **state)
 {
     (void)state;
@@ -666,6 +683,7 @@ int main(void)
         SERVED(error_codes_become_statuses),
         SERVED(documents_arrive_byte_for_byte),
         SERVED(strangers_are_refused_and_members_are_not),
+        SERVED(connections_beyond_the_bound_wait_for_their_turn),
         SERVED(stop_answers_those_who_wait),
         SERVED(only_a_stale_socket_is_replaced),
     };
