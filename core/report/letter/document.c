@@ -729,6 +729,9 @@ static int build_children(struct builder *builder, const GumboNode *node, const 
     if (++builder->depth > LETTER_MAX_DEPTH)
         return job_fail(builder->job, position_of(node), "more than %d elements inside each other",
                         LETTER_MAX_DEPTH);
+    if (builder->font_count > LETTER_MAX_FONTS)
+        return job_fail(builder->job, position_of(node), "more than %d fonts; use fewer sizes",
+                        LETTER_MAX_FONTS);
     for (unsigned i = 0; i < node->v.element.children.length && !result; i++) {
         const GumboNode *child = node->v.element.children.data[i];
         if (is_element(child))
