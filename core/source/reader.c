@@ -35,6 +35,7 @@ struct reading {
     size_t steps;
     int key, blocked, consent; /* columns; -1: none */
     bool one;
+    bool counting; /* only keys are kept */
     const char *only_key;
     int64_t max_rows;
     sqlite3 *out;
@@ -183,7 +184,7 @@ static int add_recipient(struct reading *reading, struct error *error)
     sqlite3_stmt *add = reading->add_recipient;
     sqlite3_bind_int64(add, 1, reading->recipients + 1);
     sql_bind_text(add, 2, key_text(reading));
-    for (unsigned i = 0; i < source_columns(reading->source); i++)
+    for (unsigned i = 0; i < source_columns(reading->source) && !reading->counting; i++)
         sqlite3_bind_value(add, (int)i + 3, source_value(reading->source, i));
     if (sql_done(add, error) != 0)
         return -1;
@@ -426,10 +427,10 @@ static int fill_file(struct reading *reading, struct error *error)
 static json_t *snapshot(struct reading *reading, struct error *error)
 {
     const char *path = text_of(reading->request, "out");
-    FREE_CLEAN char *temporary = *path ? memory_format("%s.tmp", path) : memory_text("");
+    FREE_CLEAN char *temporary = *path ? memory_format("%s.tmp", path) : memory_text(":memory:");
+    reading->counting = !*path;
     if (*path)
         unlink(temporary);
-    /* Without a path: a private temporary database, for counting. */
     if (sqlite3_open_v2(temporary, &reading->out,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK) {
