@@ -824,6 +824,8 @@ static void test_a_foreign_write_lock_delays_writing_and_not_reading(void **stat
     struct site *site = *state;
     insert_campaign(site);
     raw(site, "BEGIN IMMEDIATE; UPDATE campaign SET purpose = 'spam'");
+    reopen(site);
+    assert_non_null(site->d);
     json_t *frozen = definitions_freeze(site->d, 1, &site->error);
     assert_non_null(frozen);
     json_decref(frozen);
