@@ -250,45 +250,69 @@ static void query(struct daemon *daemon, struct api_request *request)
  * ------------------------------------------------------------------------------------------------------------
  */
 
-/* A run that ended before: its steps are read from its file, on the pool. */
+/* Runs that ended before: their steps are read from their files, on the pool. */
 struct steps_work {
     uv_work_t work;
     struct api_request *request;
-    const char *state_dir;
-    json_t *run, *steps;
+    char *state_dir;
+    json_t *answer; /* one run, or an array of them */
 };
+
+static void add_steps(const char *state_dir, json_t *run)
+{
+    if (json_object_get(run, "steps"))
+        return;
+    int64_t number = json_integer_value(json_object_get(run, "number"));
+    bool started = !json_is_null(json_object_get(run, "started_at"));
+    json_t *steps = started ? runner_steps_from_file(state_dir, number, NULL) : NULL;
+    json_object_set_new(run, "steps", steps ? steps : json_array());
+}
 
 static void read_steps(uv_work_t *work)
 {
     struct steps_work *steps = work->data;
-    steps->steps = runner_steps_from_file(steps->state_dir, steps->request->run, NULL);
+    size_t index;
+    json_t *run;
+    if (json_is_object(steps->answer))
+        add_steps(steps->state_dir, steps->answer);
+    json_array_foreach(steps->answer, index, run) add_steps(steps->state_dir, run);
 }
 
 static void on_steps(uv_work_t *work, int status)
 {
     struct steps_work *steps = work->data;
     (void)status;
-    json_object_set_new(steps->run, "steps", steps->steps ? steps->steps : json_array());
-    api_answer(steps->request, 200, steps->run);
+    api_answer(steps->request, 200, steps->answer);
+    free(steps->state_dir);
     free(steps);
+}
+
+static void answer_with_steps(struct daemon *daemon, struct api_request *request, json_t *answer)
+{
+    struct steps_work *steps = memory_new(sizeof *steps);
+    steps->request = request;
+    steps->state_dir = memory_text(daemon->conf->daemon.state_dir);
+    steps->answer = answer;
+    steps->work.data = steps;
+    uv_queue_work(daemon->loop, &steps->work, read_steps, on_steps);
 }
 
 static void show_run(struct daemon *daemon, struct api_request *request)
 {
     struct error error;
     json_t *run = runner_run_json(daemon->runner, request->run);
-    if (!run) {
-        error_set(&error, ERROR_NOT_FOUND, "there is no run %lld", (long long)request->run);
-        api_answer_error(request, &error);
-    } else if (json_object_get(run, "steps")) {
-        api_answer(request, 200, run);
-    } else {
-        struct steps_work *steps = memory_new(sizeof *steps);
-        *steps = (struct steps_work){
-            .request = request, .state_dir = daemon->conf->daemon.state_dir, .run = run};
-        steps->work.data = steps;
-        uv_queue_work(daemon->loop, &steps->work, read_steps, on_steps);
+    if (run) {
+        answer_with_steps(daemon, request, run);
+        return;
     }
+    error_set(&error, ERROR_NOT_FOUND, "there is no run %lld", (long long)request->run);
+    api_answer_error(request, &error);
+}
+
+static void list_runs(struct daemon *daemon, struct api_request *request)
+{
+    size_t limit = request->limit ? (size_t)request->limit : 100;
+    answer_with_steps(daemon, request, runner_runs_json(daemon->runner, limit));
 }
 
 static void steer(struct daemon *daemon, struct api_request *request)
@@ -387,8 +411,7 @@ void operations_call(void *context, struct api_request *request)
         query(daemon, request);
         break;
     case API_RUNS:
-        api_answer(request, 200,
-                   runner_runs_json(daemon->runner, request->limit ? (size_t)request->limit : 100));
+        list_runs(daemon, request);
         break;
     case API_RUN:
         show_run(daemon, request);
