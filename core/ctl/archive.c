@@ -60,7 +60,7 @@ int archive_get(struct invocation *invocation)
     char rest;
     const char *name = invocation->arguments[0];
     if (sscanf(name, "%lld/%lld%c", &run, &document, &rest) != 2 || run < 1 || document < 0)
-        return fail(invocation, EXIT_USAGE, BAD_DOCUMENT_NAME, name);
+        return fail(invocation, EXIT_USAGE, MESSAGE_BAD_DOCUMENT_NAME, name);
     FREE_CLEAN char *path = memory_format("archive/%lld/%lld", run, document);
     REPLY_CLEAN struct reply reply = {0};
     int code = client_call(invocation, "GET", path, NULL, &reply);
@@ -81,11 +81,11 @@ static void print_verdict(const json_t *verdict, bool good)
     if (json_array_size(faults))
         print_objects(faults, columns);
     if (good)
-        say(VERIFY_OK, documents);
+        say(MESSAGE_VERIFY_OK, documents);
     else
-        say(VERIFY_BAD, message_number((int64_t)json_array_size(faults)), documents);
+        say(MESSAGE_VERIFY_BAD, message_number((int64_t)json_array_size(faults)), documents);
     if (uncommitted)
-        say(VERIFY_UNCOMMITTED, message_number(uncommitted));
+        say(MESSAGE_VERIFY_UNCOMMITTED, message_number(uncommitted));
 }
 
 int archive_verify(struct invocation *invocation)

@@ -37,11 +37,11 @@ int campaigns_check(struct invocation *invocation)
         print_objects(problems, columns);
     json_t *recipients = json_object_get(reply.json, "recipients");
     if (!good)
-        say(CHECK_BAD);
+        say(MESSAGE_CHECK_BAD);
     else if (json_is_integer(recipients))
-        say(CHECK_OK, message_number(json_integer_value(recipients)));
+        say(MESSAGE_CHECK_OK, message_number(json_integer_value(recipients)));
     else
-        say(CHECK_OK_UNCOUNTED);
+        say(MESSAGE_CHECK_OK_UNCOUNTED);
     return code;
 }
 
@@ -60,7 +60,7 @@ int campaigns_start(struct invocation *invocation)
         return EXIT_OK;
     }
     FREE_CLEAN char *text = memory_format("%lld", (long long)number);
-    say(STARTED, text);
+    say(MESSAGE_STARTED, text);
     return EXIT_OK;
 }
 
@@ -83,7 +83,7 @@ static void read_part(const json_t *json, struct part *part)
 static void print_part(const struct part *part)
 {
     FREE_CLEAN char *name = table_clean(part->name, false);
-    say(PREVIEW_PART, part->step, name, part->mime_type,
+    say(MESSAGE_PREVIEW_PART, part->step, name, part->mime_type,
         message_number((int64_t)part->content.size));
     bool text = text_starts(part->mime_type, "text/") || text_starts(part->mime_type, "message/");
     if (!text) {
@@ -113,9 +113,10 @@ static int output_parts(struct invocation *invocation, const json_t *parts)
 {
     size_t count = json_array_size(parts);
     if (!count)
-        say(PREVIEW_EMPTY);
+        say(MESSAGE_PREVIEW_EMPTY);
     if (invocation->output && count > 1 && !names_folder(invocation->output))
-        return fail(invocation, EXIT_USAGE, PREVIEW_SEVERAL, message_number((int64_t)count));
+        return fail(invocation, EXIT_USAGE, MESSAGE_PREVIEW_SEVERAL,
+                    message_number((int64_t)count));
     int code = EXIT_OK;
     for (size_t i = 0; i < count && !code; i++) {
         struct part part = {0};
@@ -189,8 +190,8 @@ int queries_run(struct invocation *invocation)
     print_rows(json_object_get(reply.json, "columns"), json_object_get(reply.json, "rows"));
     json_t *count = json_object_get(reply.json, "count");
     if (json_is_integer(count))
-        say(ROWS_COUNT, message_number(json_integer_value(count)));
+        say(MESSAGE_ROWS_COUNT, message_number(json_integer_value(count)));
     if (json_is_true(json_object_get(reply.json, "truncated")))
-        say(ROWS_TRUNCATED);
+        say(MESSAGE_ROWS_TRUNCATED);
     return EXIT_OK;
 }

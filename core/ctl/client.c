@@ -122,14 +122,14 @@ static int no_answer(struct invocation *invocation, CURLcode result, const char 
     long error_number = 0;
     curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &error_number);
     if (client->too_large)
-        return fail(invocation, EXIT_WRONG, TOO_LARGE);
+        return fail(invocation, EXIT_WRONG, MESSAGE_TOO_LARGE);
     if (result == CURLE_COULDNT_CONNECT && error_number == EACCES)
-        return fail(invocation, EXIT_DENIED, NO_PERMISSION, client->socket_path);
+        return fail(invocation, EXIT_DENIED, MESSAGE_NO_PERMISSION, client->socket_path);
     const char *reason = *detail ? detail : curl_easy_strerror(result);
     if (result == CURLE_COULDNT_CONNECT)
-        return fail(invocation, EXIT_UNREACHABLE, UNREACHABLE, client->socket_path,
+        return fail(invocation, EXIT_UNREACHABLE, MESSAGE_UNREACHABLE, client->socket_path,
                     error_number ? strerror((int)error_number) : reason);
-    return fail(invocation, EXIT_UNREACHABLE, CONNECTION_LOST, client->socket_path, reason);
+    return fail(invocation, EXIT_UNREACHABLE, MESSAGE_CONNECTION_LOST, client->socket_path, reason);
 }
 
 /* What to do about a refusal, if the command line can help. */
@@ -156,7 +156,8 @@ static int refused(struct invocation *invocation, long status, const json_t *jso
     json_unpack((json_t *)json, "{s:{s:s}}", "error", "message", &text);
     if (!text) {
         FREE_CLEAN char *number = memory_format("%ld", status);
-        return fail(invocation, EXIT_WRONG, BAD_ANSWER, invocation->client->socket_path, number);
+        return fail(invocation, EXIT_WRONG, MESSAGE_BAD_ANSWER, invocation->client->socket_path,
+                    number);
     }
     int code = status == 403   ? EXIT_DENIED
                : status == 404 ? EXIT_NOT_FOUND
@@ -188,7 +189,8 @@ static int understand(struct invocation *invocation, struct reply *reply)
     if (reply->json || !json || status == 204)
         return EXIT_OK;
     FREE_CLEAN char *number = memory_format("%ld", status);
-    return fail(invocation, EXIT_WRONG, BAD_ANSWER, invocation->client->socket_path, number);
+    return fail(invocation, EXIT_WRONG, MESSAGE_BAD_ANSWER, invocation->client->socket_path,
+                number);
 }
 
 int client_call(struct invocation *invocation, const char *method, const char *path,

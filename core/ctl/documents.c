@@ -217,7 +217,7 @@ static int change(struct invocation *invocation, json_t *document, struct target
         code = edit_interactively(invocation, base, submit, target, &changed);
     json_decref(from_file);
     if (!code && !changed)
-        say(UNCHANGED);
+        say(MESSAGE_UNCHANGED);
     return code;
 }
 
@@ -234,9 +234,9 @@ static void say_taken(const struct invocation *invocation, const struct target *
     FREE_CLEAN char *id =
         memory_format("%lld", (long long)json_integer_value(json_object_get(target->taken, "id")));
     if (text_equal(target->method, "POST"))
-        say(MADE, message(kind->label), name ? name : "", id);
+        say(MESSAGE_MADE, message(kind->label), name ? name : "", id);
     else
-        say(CHANGED, message(kind->label), name ? name : "");
+        say(MESSAGE_CHANGED, message(kind->label), name ? name : "");
 }
 
 int documents_new(struct invocation *invocation)
@@ -273,7 +273,7 @@ int documents_delete(struct invocation *invocation)
     bool sure = invocation->yes || !table_on_terminal() ||
                 confirm(message_with(MESSAGE_SURE_DELETE, message(kind->label), name, NULL), false);
     if (!sure) {
-        say(NOT_DELETED);
+        say(MESSAGE_NOT_DELETED);
         return EXIT_WRONG;
     }
     REPLY_CLEAN struct reply reply = {0};
@@ -282,7 +282,7 @@ int documents_delete(struct invocation *invocation)
     if (code)
         return code;
     if (!invocation->json)
-        say(DELETED, message(kind->label), name);
+        say(MESSAGE_DELETED, message(kind->label), name);
     else if (reply.json)
         print_json(reply.json);
     return EXIT_OK;

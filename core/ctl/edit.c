@@ -127,13 +127,13 @@ static int apply_set(struct invocation *invocation, json_t *document, const char
     char *parts[DEPTH_MAXIMUM];
     size_t count = equals ? split_path(set, (size_t)(equals - set), parts) : 0;
     if (!count)
-        return fail(invocation, EXIT_USAGE, BAD_SET, set);
+        return fail(invocation, EXIT_USAGE, MESSAGE_BAD_SET, set);
     json_t *value = NULL;
     int code = read_value(invocation, parts[count - 1], equals + 1, &value);
     const char *bad = parts[count - 1];
     json_t *container = code ? NULL : descend(document, parts, count, &bad);
     if (!code && (!container || put(container, parts[count - 1], value)))
-        code = fail(invocation, EXIT_USAGE, BAD_SET_PATH, set, bad);
+        code = fail(invocation, EXIT_USAGE, MESSAGE_BAD_SET_PATH, set, bad);
     json_decref(value);
     while (count)
         free(parts[--count]);
@@ -161,11 +161,11 @@ static int parse(struct invocation *invocation, const char *name, const struct b
     if (*document) {
         json_decref(*document);
         *document = NULL;
-        return fail(invocation, EXIT_USAGE, NOT_OBJECT, name);
+        return fail(invocation, EXIT_USAGE, MESSAGE_NOT_OBJECT, name);
     }
     FREE_CLEAN char *line = memory_format("%d", where.line);
     FREE_CLEAN char *column = memory_format("%d", where.column);
-    return fail(invocation, EXIT_USAGE, BAD_JSON, name, line, column, where.text);
+    return fail(invocation, EXIT_USAGE, MESSAGE_BAD_JSON, name, line, column, where.text);
 }
 
 int edit_read_file(struct invocation *invocation, json_t **document)
@@ -210,7 +210,7 @@ static int run_editor(struct invocation *invocation, const char *command, const 
         return EXIT_OK;
     FREE_CLEAN char *number =
         memory_format("%d", child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : status);
-    return fail(invocation, EXIT_WRONG, EDITOR_FAILED, command, number);
+    return fail(invocation, EXIT_WRONG, MESSAGE_EDITOR_FAILED, command, number);
 }
 
 static int write_draft(struct invocation *invocation, const json_t *document, char **path,
@@ -223,7 +223,7 @@ static int write_draft(struct invocation *invocation, const json_t *document, ch
     if (fd >= 0 && *text && !file_write_all(fd, *text, strlen(*text)) &&
         !file_write_all(fd, "\n", 1))
         return EXIT_OK;
-    return fail(invocation, EXIT_WRONG, CANNOT_WRITE, *path, strerror(errno));
+    return fail(invocation, EXIT_WRONG, MESSAGE_CANNOT_WRITE, *path, strerror(errno));
 }
 
 /* One round: editor, parse, submit. */
@@ -262,7 +262,7 @@ int edit_interactively(struct invocation *invocation, const json_t *document, ed
                        void *context, bool *changed)
 {
     if (!editor())
-        return fail(invocation, EXIT_USAGE, NO_EDITOR);
+        return fail(invocation, EXIT_USAGE, MESSAGE_NO_EDITOR);
     FREE_CLEAN char *path = NULL;
     FREE_CLEAN char *original = NULL;
     int code = write_draft(invocation, document, &path, &original);

@@ -39,7 +39,7 @@ static void print_options(unsigned flags)
 
 static void print_overview(void)
 {
-    say(USAGE, "campaignctl [--json] COMMAND …");
+    say(MESSAGE_USAGE, "campaignctl [--json] COMMAND …");
     puts(message(MESSAGE_ABOUT));
     heading(MESSAGE_COMMANDS);
     for (const struct command *command = commands; command->noun; command++) {
@@ -60,7 +60,7 @@ void help_print(const struct command *command)
         return;
     }
     FREE_CLEAN char *usage = help_usage(command);
-    say(USAGE, usage);
+    say(MESSAGE_USAGE, usage);
     puts(message(command->help));
     if (command->options) {
         heading(MESSAGE_OPTIONS);

@@ -81,7 +81,7 @@ static int flush(struct invocation *invocation, int code)
     if (fflush(stdout) == 0 && !ferror(stdout))
         return code;
     const char *reason = strerror(errno);
-    return code ? code : fail(invocation, EXIT_WRONG, CANNOT_WRITE, "stdout", reason);
+    return code ? code : fail(invocation, EXIT_WRONG, MESSAGE_CANNOT_WRITE, "stdout", reason);
 }
 
 int main(int count, char **arguments)

@@ -75,10 +75,10 @@ static int take_option(struct invocation *invocation, int count, char **argument
     const char *text = arguments[*at], *value;
     const struct option_row *row = find_option(text, &value);
     if (!row || (value && !row->value))
-        return fail(invocation, EXIT_USAGE, BAD_OPTION, text, command_name(invocation));
+        return fail(invocation, EXIT_USAGE, MESSAGE_BAD_OPTION, text, command_name(invocation));
     if (row->value && !value) {
         if (*at + 1 >= count)
-            return fail(invocation, EXIT_USAGE, OPTION_NEEDS_VALUE, text);
+            return fail(invocation, EXIT_USAGE, MESSAGE_OPTION_NEEDS_VALUE, text);
         value = arguments[++*at];
     }
     line->given[line->given_count++] = (struct given){row, value};
@@ -102,7 +102,7 @@ static int set_global(const struct given *given, struct invocation *invocation,
     else if (text_equal(given->value, "en"))
         messages_set_language(LANGUAGE_ENGLISH);
     else
-        return fail(invocation, EXIT_USAGE, BAD_LANGUAGE, given->value);
+        return fail(invocation, EXIT_USAGE, MESSAGE_BAD_LANGUAGE, given->value);
     return EXIT_OK;
 }
 
@@ -157,7 +157,7 @@ static int find_command(struct invocation *invocation, const struct line *line)
     }
     FREE_CLEAN char *both = memory_format("%s%s%s", line->words[0], line->word_count > 1 ? " " : "",
                                           line->word_count > 1 ? line->words[1] : "");
-    return fail(invocation, EXIT_USAGE, BAD_COMMAND, both);
+    return fail(invocation, EXIT_USAGE, MESSAGE_BAD_COMMAND, both);
 }
 
 static int apply_globals(struct invocation *invocation, const struct line *line,
@@ -177,7 +177,7 @@ static int apply(struct invocation *invocation, const struct line *line)
         if (given->row->flag == OPTION_GLOBAL)
             continue;
         if (!invocation->command || !(invocation->command->options & given->row->flag))
-            return fail(invocation, EXIT_USAGE, BAD_OPTION, given->row->name,
+            return fail(invocation, EXIT_USAGE, MESSAGE_BAD_OPTION, given->row->name,
                         command_name(invocation));
         set_option(given, invocation);
     }
@@ -192,7 +192,7 @@ static int check_arguments(struct invocation *invocation, const struct globals *
          invocation->argument_count <= command->maximum))
         return EXIT_OK;
     FREE_CLEAN char *usage = help_usage(command);
-    return fail(invocation, EXIT_USAGE, BAD_ARGUMENTS, usage);
+    return fail(invocation, EXIT_USAGE, MESSAGE_BAD_ARGUMENTS, usage);
 }
 
 int options_parse(int count, char **arguments, struct invocation *invocation,

@@ -123,7 +123,7 @@ static void print_left_out(const json_t *run)
                           message_number(json_integer_value(count)), message_label(reason));
     }
     if (list.size)
-        say(LEFT_OUT, list.data);
+        say(MESSAGE_LEFT_OUT, list.data);
 }
 
 static int get_run(struct invocation *invocation, int64_t run, struct reply *reply)
@@ -173,7 +173,7 @@ int runs_change(struct invocation *invocation)
                        : text_equal(verb, "pause")  ? message(MESSAGE_RUN_PAUSING)
                        : text_equal(verb, "resume") ? message(MESSAGE_RUN_RESUMING)
                                                     : message(MESSAGE_RUN_CANCELLING);
-    say(RUN_CHANGED, invocation->arguments[0], what);
+    say(MESSAGE_RUN_CHANGED, invocation->arguments[0], what);
     return EXIT_OK;
 }
 
@@ -284,12 +284,12 @@ static int summarise(struct invocation *invocation, const json_t *run)
     FREE_CLEAN char *label = memory_format("%lld", (long long)number(run, "number"));
     FREE_CLEAN char *time = took(run);
     FREE_CLEAN char *end = memory_format("%s%s%s", time, *reason ? ": " : "", reason);
-    say(SUMMARY, label, text(run, "campaign"), message_label(state), end);
+    say(MESSAGE_SUMMARY, label, text(run, "campaign"), message_label(state), end);
     print_steps(run);
     print_left_out(run);
     if (progress.rejected || progress.unknown)
-        return fail(invocation, EXIT_RUN_FAILED, SUMMARY_FAILED, message_number(progress.rejected),
-                    message_number(progress.unknown));
+        return fail(invocation, EXIT_RUN_FAILED, MESSAGE_SUMMARY_FAILED,
+                    message_number(progress.rejected), message_number(progress.unknown));
     return good ? EXIT_OK : EXIT_RUN_FAILED;
 }
 
@@ -298,13 +298,13 @@ static int paused(struct invocation *invocation, const json_t *run)
     FREE_CLEAN char *label = memory_format("%lld", (long long)number(run, "number"));
     const char *reason = text(run, "reason");
     FREE_CLEAN char *detail = memory_format("%s%s", *reason ? ": " : "", reason);
-    return fail(invocation, EXIT_RUN_FAILED, WATCH_PAUSED, label, detail);
+    return fail(invocation, EXIT_RUN_FAILED, MESSAGE_WATCH_PAUSED, label, detail);
 }
 
 static int leave(struct invocation *invocation, int64_t run)
 {
     FREE_CLEAN char *label = memory_format("%lld", (long long)run);
-    return fail(invocation, EXIT_INTERRUPTED, WATCH_LEAVE, label);
+    return fail(invocation, EXIT_INTERRUPTED, MESSAGE_WATCH_LEAVE, label);
 }
 
 int runs_watch_number(struct invocation *invocation, int64_t run)

@@ -108,7 +108,7 @@ int parse_number(struct invocation *invocation, const char *text, int64_t *numbe
 {
     if (text_to_int64(text, number) == 0 && *number > 0)
         return EXIT_OK;
-    return fail(invocation, EXIT_USAGE, BAD_NUMBER, text);
+    return fail(invocation, EXIT_USAGE, MESSAGE_BAD_NUMBER, text);
 }
 
 void command_safe_file_name(char *name)
@@ -125,10 +125,10 @@ static int write_file(struct invocation *invocation, const char *path, int flags
 {
     FD_CLEAN int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666);
     if (fd < 0 && errno == EEXIST)
-        return fail(invocation, EXIT_CONFLICT, EXISTS, path);
+        return fail(invocation, EXIT_CONFLICT, MESSAGE_EXISTS, path);
     if (fd < 0 || file_write_all(fd, data, size))
-        return fail(invocation, EXIT_WRONG, CANNOT_WRITE, path, strerror(errno));
-    say(SAVED, path, message_number((int64_t)size));
+        return fail(invocation, EXIT_WRONG, MESSAGE_CANNOT_WRITE, path, strerror(errno));
+    say(MESSAGE_SAVED, path, message_number((int64_t)size));
     return EXIT_OK;
 }
 

@@ -55,7 +55,7 @@ int site_problems(struct invocation *invocation)
     if (json_array_size(reply.json))
         print_objects(reply.json, columns);
     else
-        say(NO_PROBLEMS);
+        say(MESSAGE_NO_PROBLEMS);
     return EXIT_OK;
 }
 
@@ -66,11 +66,12 @@ int site_reload(struct invocation *invocation)
     int code = ask(invocation, "POST", "reload", &reply, &done);
     if (done)
         return code;
-    say(RELOADED, message_number(json_integer_value(json_object_get(reply.json, "generation"))));
+    say(MESSAGE_RELOADED,
+        message_number(json_integer_value(json_object_get(reply.json, "generation"))));
     json_t *changed = json_object_get(reply.json, "changed");
     if (json_array_size(changed)) {
         FREE_CLEAN char *list = table_value("changed", changed);
-        say(RELOADED_CHANGED, list);
+        say(MESSAGE_RELOADED_CHANGED, list);
     }
     return EXIT_OK;
 }
