@@ -44,8 +44,8 @@ struct archive_entry {
 struct archive_writer;
 
 /*
- * A writer for one worker instance in one run. Nothing is made in `folder` (nor the folder itself,
- * whose parent must exist by then) before the first document. `instance` is 1 to 48 of letters,
+ * A writer for one worker instance in one run. Nothing is made in `folder` (nor the folder itself)
+ * before the first document. `instance` is 1 to 48 of letters,
  * digits, '_' and '-'. A segment is sealed when the next document would take it past
  * `seal_at_bytes` (at most 2 GB count). NULL if a parameter is no good.
  */
@@ -71,8 +71,9 @@ int archive_writer_add(struct archive_writer *writer, const char *name, const ch
  */
 int archive_writer_sync(struct archive_writer *writer, struct error *error);
 
-/* Seal the segment, sync, and free the writer, in every case. -1: what was added since the last
- * good sync may not be durable. NULL is fine. No other thread may still use the writer. */
+/* Seal the segment, sync, and free the writer, in every case. -1: the segment is not sealed, or
+ * what was added since the last good sync may not be durable; call archive_writer_sync before, if
+ * the difference matters. NULL is fine. No other thread may still use the writer. */
 int archive_writer_close(struct archive_writer *writer, struct error *error);
 
 /* ---- reading */
