@@ -137,23 +137,43 @@ static char *hint(const struct invocation *invocation, int code, long status)
 {
     const char *noun = invocation->command->noun;
     if (code == EXIT_NOT_FOUND && invocation->command->verb)
-        return message_with(MESSAGE_HINT_LIST, noun, NULL);
+        return message_with(MESSAGE_HINT_LIST, noun, (char *)NULL);
     if (code == EXIT_NOT_FOUND && text_equal(noun, "preview"))
-        return message_with(MESSAGE_HINT_LIST, "campaign", NULL);
+        return message_with(MESSAGE_HINT_LIST, "campaign", (char *)NULL);
     if (code == EXIT_CONFLICT && invocation->command->verb &&
         text_equal(invocation->command->verb, "edit"))
-        return message_with(MESSAGE_HINT_CHANGED, NULL);
+        return message_with(MESSAGE_HINT_CHANGED, (char *)NULL);
+    if (status == 422 && text_equal(noun, "campaign"))
+        return message_with(MESSAGE_HINT_CHECK, (char *)NULL);
     if (status == 503)
-        return message_with(MESSAGE_HINT_BUSY, NULL);
+        return message_with(MESSAGE_HINT_BUSY, (char *)NULL);
     if (status >= 500)
-        return message_with(MESSAGE_HINT_LOG, NULL);
+        return message_with(MESSAGE_HINT_LOG, (char *)NULL);
     return NULL;
+}
+
+/* The first error of the problems that a refusal lists, in the language of the output; or the
+ * refusal's own message. NULL: neither. */
+static char *refusal_text(const json_t *json)
+{
+    const char *text = NULL;
+    json_unpack((json_t *)json, "{s:{s:s}}", "error", "message", &text);
+    const json_t *problems = json_object_get(json, "problems");
+    FREE_CLEAN char *key = memory_format("message_%s", messages_language_name());
+    for (size_t i = 0; i < json_array_size(problems); i++) {
+        const json_t *problem = json_array_get(problems, i);
+        const char *where = json_string_value(json_object_get(problem, "where"));
+        const char *what = json_string_value(json_object_get(problem, key));
+        if (where && what &&
+            text_equal(json_string_value(json_object_get(problem, "severity")), "error"))
+            return memory_format("%s: %s", where, what);
+    }
+    return memory_text(text);
 }
 
 static int refused(struct invocation *invocation, long status, const json_t *json)
 {
-    const char *text = NULL;
-    json_unpack((json_t *)json, "{s:{s:s}}", "error", "message", &text);
+    FREE_CLEAN char *text = refusal_text(json);
     if (!text) {
         FREE_CLEAN char *number = memory_format("%ld", status);
         return fail(invocation, EXIT_WRONG, MESSAGE_BAD_ANSWER, invocation->client->socket_path,

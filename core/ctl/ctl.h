@@ -46,10 +46,11 @@ struct invocation {
 /* Put `text` (now owned) in as the failure. Returns `code`. */
 int fail_with(struct invocation *invocation, int code, char *text);
 /* The same with a message and the texts that are put into it. */
-#define fail(invocation, code, ...) fail_with(invocation, code, message_with(__VA_ARGS__, NULL))
+#define fail(invocation, code, ...)                                                                \
+    fail_with(invocation, code, message_with(__VA_ARGS__, (char *)NULL))
 
 /* Print a message with its texts put in, and a line's end, to standard output. */
-#define say(...) say_text(message_with(__VA_ARGS__, NULL))
+#define say(...) say_text(message_with(__VA_ARGS__, (char *)NULL))
 void say_text(char *text); /* frees it */
 
 /* A question on the terminal, answered with yes or no; `preset` is what Enter alone means. The

@@ -108,7 +108,8 @@ static void show_text(const char *key, const json_t *value, int depth)
 static void show_content(const json_t *value)
 {
     size_t bytes = strlen(json_string_value(value)) / 4 * 3;
-    FREE_CLEAN char *text = message_with(MESSAGE_BYTES, message_number((int64_t)bytes), NULL);
+    FREE_CLEAN char *text =
+        message_with(MESSAGE_BYTES, message_number((int64_t)bytes), (char *)NULL);
     printf(" %s\n", text);
 }
 
@@ -116,7 +117,10 @@ static void show_object(const json_t *object, int depth)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)object, key, value) show_value(key, value, depth);
+    json_object_foreach((json_t *)object, key, value)
+    {
+        show_value(key, value, depth);
+    }
 }
 
 static void show_array(const json_t *array, int depth)
@@ -270,8 +274,9 @@ int documents_delete(struct invocation *invocation)
 {
     const struct kind *kind = kind_of(invocation);
     const char *name = invocation->arguments[0];
-    bool sure = invocation->yes || !table_on_terminal() ||
-                confirm(message_with(MESSAGE_SURE_DELETE, message(kind->label), name, NULL), false);
+    bool sure =
+        invocation->yes || !table_on_terminal() ||
+        confirm(message_with(MESSAGE_SURE_DELETE, message(kind->label), name, (char *)NULL), false);
     if (!sure) {
         say(MESSAGE_NOT_DELETED);
         return EXIT_WRONG;

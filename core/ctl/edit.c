@@ -255,7 +255,7 @@ static bool again(struct invocation *invocation)
         return false;
     FREE_CLEAN char *clean = table_clean(invocation->failure ? invocation->failure : "", false);
     fprintf(stderr, "campaignctl: %s\n", clean);
-    return confirm(message_with(MESSAGE_EDIT_AGAIN, NULL), true);
+    return confirm(message_with(MESSAGE_EDIT_AGAIN, (char *)NULL), true);
 }
 
 int edit_interactively(struct invocation *invocation, const json_t *document, edit_submit submit,
@@ -275,6 +275,6 @@ int edit_interactively(struct invocation *invocation, const json_t *document, ed
         unlink(path);
         return EXIT_OK;
     }
-    FREE_CLEAN char *kept = message_with(MESSAGE_TEXT_KEPT, path, NULL);
+    FREE_CLEAN char *kept = message_with(MESSAGE_TEXT_KEPT, path, (char *)NULL);
     return fail_with(invocation, code, memory_format("%s %s", invocation->failure, kept));
 }

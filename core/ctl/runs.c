@@ -219,7 +219,7 @@ static char *progress_line(const json_t *run, bool bar)
     struct progress progress = progress_of(run);
     const char *state = text(run, "state");
     FREE_CLEAN char *label = memory_format("%lld", (long long)number(run, "number"));
-    FREE_CLEAN char *head = message_with(MESSAGE_WATCH_LABEL, label, NULL);
+    FREE_CLEAN char *head = message_with(MESSAGE_WATCH_LABEL, label, (char *)NULL);
     struct buffer line = {0};
     buffer_printf(&line, "%s  ", head);
     if (!text_equal(state, "running"))
@@ -236,7 +236,7 @@ static char *progress_line(const json_t *run, bool bar)
     json_t *left = json_object_get(run, "eta_s");
     if (json_is_number(left) && text_equal(state, "running")) {
         FREE_CLEAN char *time = table_value("eta_s", left);
-        FREE_CLEAN char *phrase = message_with(MESSAGE_WATCH_LEFT, time, NULL);
+        FREE_CLEAN char *phrase = message_with(MESSAGE_WATCH_LEFT, time, (char *)NULL);
         buffer_printf(&line, "  %s", phrase);
     }
     return buffer_steal(&line);
@@ -269,7 +269,7 @@ static char *took(const json_t *run)
     json_t *seconds = json_integer((json_int_t)(timegm(&end) - timegm(&begin)));
     FREE_CLEAN char *time = table_value("took_s", seconds);
     json_decref(seconds);
-    return message_with(MESSAGE_SUMMARY_TOOK, time, NULL);
+    return message_with(MESSAGE_SUMMARY_TOOK, time, (char *)NULL);
 }
 
 static int summarise(struct invocation *invocation, const json_t *run)

@@ -182,7 +182,7 @@ static bool is_name(const char *key)
 static bool is_time(const char *key)
 {
     size_t length = strlen(key);
-    return text_equal(key, "time") || (length > 3 && text_equal(key + length - 3, "_at"));
+    return text_equal(key, "time") || (length > 3 && text_equal(&key[length - 3], "_at"));
 }
 
 static char *duration(int64_t seconds)
@@ -208,7 +208,7 @@ char *table_value(const char *key, const json_t *value)
 {
     size_t length = strlen(key);
     bool seconds =
-        length > 2 && text_equal(key + length - 2, "_s") && !text_equal(key, "rate_per_s");
+        length > 2 && text_equal(&key[length - 2], "_s") && !text_equal(key, "rate_per_s");
     if (json_is_number(value) && seconds)
         return duration((int64_t)json_number_value(value));
     switch (json_typeof(value)) {
