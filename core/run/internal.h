@@ -67,7 +67,8 @@ struct runner {
     struct runner_worker *workers;
     struct runner_action *actions;
     size_t action_count;
-    size_t recoveries;
+    size_t recoveries; /* and salvages: what must end before the store may */
+    bool salvaging, salvage_again;
     uv_timer_t tick;
     uv_idle_t soon; /* a dispatch is due */
     bool quiet;

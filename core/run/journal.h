@@ -22,6 +22,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "report/archive.h"
 #include "store/store.h"
 #include "wire/frame.h"
 #include "wire/outcome.h"
@@ -118,6 +119,13 @@ bool journal_holds(const struct journal *journal, const char *instance);
 /* The claims that an instance holds (NULL: any), for a revoke; the caller frees. From the store
  * thread. */
 size_t journal_claims(const struct journal *journal, const char *instance, uint64_t **claims);
+
+/* Of the closed journal of a run that is over: the index of one archive segment, in the order of its numbers (the caller frees), and
+ * its move to another place, in one transaction. */
+int journal_file_segment(const char *path, const char *segment, struct archive_entry **entries,
+                         size_t *count, struct error *error);
+int journal_file_move(const char *path, const struct archive_entry *old,
+                      const struct archive_entry *new, size_t count, struct error *error);
 
 #define JOURNAL_RUN_OF(claim) ((uint32_t)((claim) >> 32))
 

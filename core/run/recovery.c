@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "run/internal.h"
+#include "run/salvage.h"
 
 #define LOCK_RETRY_MS 50
 
@@ -122,6 +123,7 @@ static void on_recovery_closed(uv_handle_t *handle)
 {
     struct recovery *recovery = handle->data;
     recovery->runner->recoveries--;
+    salvage_begin(recovery->runner, 0);
     dispatch_soon(recovery->runner);
     runner_note(recovery->runner);
     file_close(&recovery->lock_fd);

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "run/internal.h"
+#include "run/salvage.h"
 #include "source/child.h"
 #include "source/rows.h"
 #include "store/sql.h"
@@ -203,6 +204,7 @@ void run_check_end(struct runner *runner, struct run *run)
                run_state_name(run->row.state));
     run_save(run, runner);
     close_run(runner, run);
+    salvage_begin(runner, run->row.number);
 }
 
 /* ---- preparing: index row → rows file → journal → running
@@ -571,6 +573,15 @@ json_t *runner_steps_from_file(const char *state_dir, int64_t number, struct err
         return steps;
     json_decref(steps);
     return NULL;
+}
+
+int runner_uuid_from_rows(const char *state_dir, int64_t number, char uuid[65], struct error *error)
+{
+    FREE_CLEAN char *path = runner_rows_path(state_dir, number);
+    ROWS_CLEAN struct rows *rows = rows_open(path, error);
+    if (rows)
+        text_copy(uuid, 65, rows_uuid(rows));
+    return rows ? 0 : -1;
 }
 
 static json_t *time_json(int64_t time_us)

@@ -136,6 +136,10 @@ size_t runner_active(const struct runner *runner);
 /* The steps of a run from its file, read only; for the pool. NULL with the reason. */
 json_t *runner_steps_from_file(const char *state_dir, int64_t number, struct error *error);
 
+/* The uuid that a run's rows file names. */
+int runner_uuid_from_rows(const char *state_dir, int64_t number, char uuid[65],
+                          struct error *error);
+
 /* Paths, for others that read a run's files. The caller frees. */
 char *runner_rows_path(const char *state_dir, int64_t run);
 char *runner_journal_path(const char *state_dir, int64_t run);
