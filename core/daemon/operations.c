@@ -405,7 +405,7 @@ void operations_call(void *context, struct api_request *request)
         start(daemon, request);
         break;
     case API_CAMPAIGN_PREVIEW:
-        preview_start(daemon, request);
+        previewing_start(daemon, request);
         break;
     case API_QUERY_RUN:
         query(daemon, request);

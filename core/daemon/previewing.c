@@ -222,7 +222,7 @@ static void on_frozen(struct store_work *work, const struct error *failed)
     json_decref(request);
 }
 
-void preview_start(struct daemon *daemon, struct api_request *request)
+void previewing_start(struct daemon *daemon, struct api_request *request)
 {
     struct previewing *previewing = memory_new(sizeof *previewing);
     previewing->work = (struct store_work){.apply = apply_freeze, .done = on_frozen};

@@ -6,6 +6,6 @@
 #include "daemon/daemon.h"
 
 /* Answers the request with {"parts": [{"step", "name", "mime_type", "content_base64"}]}. */
-void preview_start(struct daemon *daemon, struct api_request *request);
+void previewing_start(struct daemon *daemon, struct api_request *request);
 
 #endif

@@ -77,7 +77,7 @@ struct runner {
 
 /* runner.c */
 struct run *run_find(struct runner *runner, int64_t number);
-const struct runner_action *action_find(const struct runner *runner, const char *name);
+const struct runner_action *runner_find_action(const struct runner *runner, const char *name);
 void run_save(struct run *run, struct runner *runner); /* the index row, by the store */
 void run_pause(struct runner *runner, struct run *run, const char *reason);
 void run_opened(struct runner *runner, struct run *run, struct journal *journal,

@@ -54,7 +54,7 @@ struct run *run_find(struct runner *runner, int64_t number)
     return run;
 }
 
-const struct runner_action *action_find(const struct runner *runner, const char *name)
+const struct runner_action *runner_find_action(const struct runner *runner, const char *name)
 {
     for (size_t i = 0; i < runner->action_count; i++)
         if (strcmp(runner->actions[i].name, name) == 0)
@@ -163,7 +163,7 @@ static void close_run(struct runner *runner, struct run *run)
 static void set_retries(struct runner *runner, struct run *run)
 {
     for (size_t i = 0; i < run->step_count; i++) {
-        const struct runner_action *action = action_find(runner, run->steps[i].action);
+        const struct runner_action *action = runner_find_action(runner, run->steps[i].action);
         if (action && run->journal)
             journal_set_retry(run->journal, run->steps[i].number, action->retry_after_us,
                               action->give_up_after_us);
@@ -269,7 +269,7 @@ static void read_steps(struct preparing *preparing)
         into->after = status_named(json_string_value(json_object_get(step, "after_outcome")));
         text_copy(into->name, sizeof into->name, name ? name : "");
         text_copy(into->action, sizeof into->action, action ? action : "");
-        const struct runner_action *known = action_find(preparing->runner, into->action);
+        const struct runner_action *known = runner_find_action(preparing->runner, into->action);
         into->repeatable = known && known->repeatable;
     }
 }
@@ -505,7 +505,7 @@ int runner_cancel(struct runner *runner, int64_t number, struct error *error)
 
 void runner_set_action(struct runner *runner, const struct runner_action *action)
 {
-    struct runner_action *known = (struct runner_action *)action_find(runner, action->name);
+    struct runner_action *known = (struct runner_action *)runner_find_action(runner, action->name);
     if (!known) {
         runner->actions =
             memory_resize(runner->actions, (runner->action_count + 1) * sizeof *runner->actions);
@@ -599,7 +599,7 @@ static json_t *reason_json(const struct runner *runner, const struct run *run)
     if (*run->row.reason)
         return json_string(run->row.reason);
     for (size_t i = 0; run->row.state == RUN_RUNNING && i < run->step_count; i++) {
-        const struct runner_action *action = action_find(runner, run->steps[i].action);
+        const struct runner_action *action = runner_find_action(runner, run->steps[i].action);
         if (!action)
             return json_sprintf("waits: no action »%s« is configured", run->steps[i].action);
         if (*action->trouble)
