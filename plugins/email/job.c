@@ -65,6 +65,7 @@ void email_unload(void *context)
     if (plugin->maildir)
         maildir_free(plugin->maildir);
     settings_clear(&plugin->settings);
+    message_shut_down();
     g_free(plugin);
 }
 

@@ -16,6 +16,11 @@ void message_initialise(void)
     g_mime_init();
 }
 
+void message_shut_down(void)
+{
+    g_mime_shutdown();
+}
+
 /* ---- texts that come from data */
 
 /* One line of valid UTF-8 of at most `limit` bytes. The caller frees. */

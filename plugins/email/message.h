@@ -35,8 +35,9 @@ struct message_draft {
     size_t attachment_count;
 };
 
-/* Once per process, before the first message. */
+/* Before the first message; and after the last. */
 void message_initialise(void);
+void message_shut_down(void);
 
 /* The caller owns the result. */
 GByteArray *message_build(const struct message_draft *draft);
