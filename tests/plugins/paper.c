@@ -1,5 +1,5 @@
 /* A repeatable action of the simple tier that makes one document a recipient from a template, and
- * reads back what earlier steps made; `break_at` fails for one key as a plugin would. */
+ * a copy of what an earlier step made. */
 #include <campaignd/action.h>
 
 #include <stdio.h>
@@ -44,15 +44,24 @@ static int32_t render(const struct job *job, campaignd_task task, struct campaig
     return host->template_render(job->body, task, CAMPAIGND_AS_TEXT, text, why);
 }
 
+/* A second document: what an earlier step made. */
+static int32_t copy_earlier(campaignd_task task, struct campaignd_failure *why)
+{
+    struct campaignd_bytes bytes = CAMPAIGND_BYTES;
+    if (host->documents(task) == 0)
+        return 0;
+    if (host->document_read(task, 0, &bytes, why) < 0)
+        return -1;
+    return host->document_add(task, "Kopie.txt", "text/plain", bytes.data, bytes.length, why);
+}
+
 static void send_one(void *context, campaignd_task task, struct campaignd_outcome *outcome)
 {
     static _Thread_local struct campaignd_failure why;
     struct campaignd_bytes text = CAMPAIGND_BYTES;
-    if (render(context, task, &text, &why) < 0) {
-        outcome->status = CAMPAIGND_REJECTED;
-        outcome->text = why.message;
-    } else if (host->document_add(task, "Blatt.txt", "text/plain", text.data, text.length, &why) <
-               0) {
+    if (render(context, task, &text, &why) < 0 ||
+        host->document_add(task, "Blatt.txt", "text/plain", text.data, text.length, &why) < 0 ||
+        copy_earlier(task, &why) < 0) {
         outcome->status = CAMPAIGND_REJECTED;
         outcome->text = why.message;
     } else {
