@@ -69,7 +69,7 @@ static la_ssize_t on_bytes(struct archive *archive, void *context, const void *d
     (void)archive;
     struct archive_zip *zip = context;
     if (zip->broken)
-        return -1;
+        return (la_ssize_t)size; /* it is being freed */
     if (!zip->content)
         crypto_hash_sha256_update(&zip->frame, data, size);
     if (zip->pending.size + size <= PENDING_LIMIT) {
@@ -106,8 +106,8 @@ void archive_zip_free(struct archive_zip *zip)
 {
     if (!zip)
         return;
-    zip->broken = true; /* archive_write_free would write a directory */
-    archive_write_fail(zip->archive);
+    zip->broken = true; /* what closing writes is dropped; without it, libarchive leaks */
+    archive_write_close(zip->archive);
     archive_write_free(zip->archive);
     buffer_free(&zip->pending);
     memory_wipe(&zip->frame, sizeof zip->frame);
