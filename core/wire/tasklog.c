@@ -275,7 +275,8 @@ static void write_record(struct tasklog *log, struct segment *segment, const str
            sizeof *head - sizeof head->size);
     if (head->payload)
         memcpy(at + sizeof *head, payload, head->payload);
-    memcpy(at, &head->size, sizeof head->size); /* last: a half-written record is none */
+    /* Last, whatever the compiler thinks: a half-written record is none. */
+    __atomic_store_n((uint32_t *)(void *)at, head->size, __ATOMIC_RELEASE);
     segment->used += head->size;
     segment->dirty = true;
     log->written++;
@@ -485,25 +486,31 @@ static int check_header(const char *path, const struct header *header, size_t fi
 
 struct reading {
     const struct tasklog_identity *identity;
+    bool same_boot; /* the machine has not been restarted since */
     void (*each)(void *context, enum tasklog_record type, const struct tasklog_task *task,
                  const void *outcome, size_t size);
     void *context;
 };
+
+static bool take_record(const struct reading *reading, const unsigned char *at, size_t left,
+                        struct record *record)
+{
+    if (left < sizeof *record)
+        return false;
+    memcpy(record, at, sizeof *record);
+    return record->size >= sizeof *record && record->size <= left && record->size % 8 == 0 &&
+           record->payload <= record->size - sizeof *record &&
+           record->checksum == checksum(reading->identity->instance, record,
+                                        offsetof(struct record, checksum), at + sizeof *record,
+                                        record->payload);
+}
 
 /* The record at `at`, or its size 0 where none begins: never written, or torn by a loss of power
  * after the last sync. */
 static size_t read_record(const struct reading *reading, const unsigned char *at, size_t left)
 {
     struct record record;
-    if (left < sizeof record)
-        return 0;
-    memcpy(&record, at, sizeof record);
-    if (record.size < sizeof record || record.size > left || record.size % 8 ||
-        record.payload > record.size - sizeof record)
-        return 0;
-    const void *payload = at + sizeof record;
-    if (record.checksum != checksum(reading->identity->instance, &record,
-                                    offsetof(struct record, checksum), payload, record.payload))
+    if (!take_record(reading, at, left, &record))
         return 0;
     struct tasklog_task task = {
         .claim = record.claim,
@@ -512,9 +519,28 @@ static size_t read_record(const struct reading *reading, const unsigned char *at
         .step = record.step,
         .attempt = record.attempt,
     };
-    reading->each(reading->context, (enum tasklog_record)record.type, &task, payload,
+    reading->each(reading->context, (enum tasklog_record)record.type, &task, at + sizeof record,
                   record.payload);
     return record.size;
+}
+
+/*
+ * Is what follows the last record more than the end of writing? A mapping's pages outlive their
+ * process whole, so until the machine restarts there can be neither a torn record nor one behind a
+ * gap. After a loss of power both may be: of what was not synced yet, and so not begun.
+ */
+static bool is_damaged(const struct reading *reading, const unsigned char *map, size_t at,
+                       size_t size)
+{
+    struct record record;
+    uint32_t first = 0;
+    if (!reading->same_boot || size - at < sizeof record)
+        return false;
+    memcpy(&first, map + at, sizeof first);
+    bool found = first != 0;
+    for (; !found && at < size; at += 8)
+        found = take_record(reading, map + at, size - at, &record);
+    return found;
 }
 
 static int read_segment(const char *prefix, uint32_t number, const struct reading *reading,
@@ -536,8 +562,14 @@ static int read_segment(const char *prefix, uint32_t number, const struct readin
     memcpy(&header, map, sizeof header);
     int result = check_header(path, &header, size, number, reading->identity, error);
     bool ours = memcmp(header.instance, reading->identity->instance, sizeof header.instance) == 0;
-    for (size_t at = sizeof header, step = 1; ours && step; at += step)
+    size_t at = sizeof header;
+    for (size_t step = 1; ours && step; at += step)
         step = read_record(reading, map + at, size - at);
+    if (result == 0 && is_damaged(reading, map, at, size))
+        result = error_set(error, ERROR_INPUT,
+                           "the task log's segment %s is damaged at byte %zu: its records cannot "
+                           "be believed to be all",
+                           path, at);
     munmap(map, size);
     return result;
 }
@@ -550,8 +582,11 @@ int tasklog_read(const char *prefix, const struct tasklog_identity *identity, ui
 {
     struct reading reading = {.identity = identity, .each = each, .context = context};
     int result = 0;
+    struct tasklog_identity here;
     if (sodium_init() < 0)
         return error_set(error, ERROR_SYSTEM, "libsodium does not start");
+    reading.same_boot = tasklog_identify(&here, NULL) == 0 &&
+                        memcmp(here.boot, identity->boot, sizeof here.boot) == 0;
     for (uint32_t number = low; number <= high; number++)
         if (read_segment(prefix, number, &reading, result == 0 ? error : NULL) != 0)
             result = -1;
