@@ -571,7 +571,7 @@ static int release_children(struct journal_state *state, const struct step *pare
             return -1;
         if (over)
             continue;
-        if (status == child->is.after) {
+        if (child->is.after == JOURNAL_AFTER_ANY || status == child->is.after) {
             if (release(state, child, ordinal, error) != 0)
                 return -1;
             continue;

@@ -34,9 +34,10 @@ struct journal_step {
     int number; /* 1 … */
     char name[128];
     char action[64];
-    int parent;      /* 0: none */
-    int after;       /* the parent's outcome that makes this one runnable, an enum outcome_status */
-    bool repeatable; /* the action only makes documents: what is in doubt is simply done again */
+    int parent; /* 0: none */
+    int after;  /* the parent's outcome that makes this one runnable, an enum outcome_status */
+#define JOURNAL_AFTER_ANY 0
+    bool repeatable;    /* the action only makes documents: what is in doubt is simply done again */
     int64_t retry_us;   /* first pause after `deferred`; doubles each time, an hour at most */
     int64_t give_up_us; /* from the first deferral on */
 };

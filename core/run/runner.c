@@ -17,6 +17,7 @@
 #include "store/sql.h"
 
 #define TICK_MS 250
+#define DUE_MOST_US 1000000 /* deferred tasks are looked at so often at least */
 
 /* ---- paths
  * -----------------------------------------------------------------------------------------------------------
@@ -247,6 +248,8 @@ static void fail_preparing(struct preparing *preparing, const struct error *erro
 
 static int status_named(const char *name)
 {
+    if (name && strcmp(name, "any") == 0)
+        return JOURNAL_AFTER_ANY;
     for (int status = 1; status < OUTCOME_STATUSES; status++)
         if (name && strcmp(name, outcome_name(status)) == 0)
             return status;
@@ -690,7 +693,10 @@ static int apply_due(struct store_work *work, struct error *error)
 static void on_due(struct store_work *work, const struct error *failed)
 {
     struct due_work *due = (struct due_work *)work;
-    due->run->next_due_us = failed ? clock_now_us() + 1000000 : due->next_us;
+    /* Another may be put off meanwhile, and be due earlier than those that were seen. */
+    int64_t look_again_us = clock_now_us() + DUE_MOST_US;
+    due->run->next_due_us =
+        !failed && due->next_us && due->next_us < look_again_us ? due->next_us : look_again_us;
     due->run->pending--;
     run_release(due->runner, due->run);
     dispatch_soon(due->runner);
@@ -708,7 +714,7 @@ static void wake_deferred(struct runner *runner, struct run *run, uint64_t defer
         .runner = runner,
         .run = run};
     run->pending++;
-    run->next_due_us = clock_now_us() + 1000000; /* at most once a second */
+    run->next_due_us = clock_now_us() + DUE_MOST_US;
     store_submit(runner->is.store, &due->work);
 }
 
