@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct plugin {
@@ -19,6 +20,7 @@ struct plugin {
 
 struct job {
     int64_t fail_every, delay_ms, crash_at, count;
+    int64_t defer_times, not_before_ms;
     char crash_when[16];
     int journal; /* -1: none */
 };
@@ -62,8 +64,14 @@ PARAMETER(crash_when, .name = "crash_when", .type = CAMPAIGND_PARAMETER_CHOICE,
           .label_de = "Wann sterben");
 PARAMETER(journal, .name = "journal", .type = CAMPAIGND_PARAMETER_PATH,
           .label_en = "File that counts the acts", .label_de = "Datei, die die Taten zählt");
-static const struct campaignd_parameter *const parameters[] = {&fail_every, &delay_ms, &crash_at,
-                                                               &crash_when, &journal,  NULL};
+PARAMETER(defer_times, .name = "defer_times", .type = CAMPAIGND_PARAMETER_INTEGER, .minimum = 0,
+          .maximum = 1000000000, .label_en = "Defer the first n attempts",
+          .label_de = "Die ersten n Versuche vertagen");
+PARAMETER(not_before_ms, .name = "not_before_ms", .type = CAMPAIGND_PARAMETER_INTEGER, .minimum = 0,
+          .maximum = 3600000, .label_en = "Milliseconds that a deferral asks for",
+          .label_de = "Millisekunden, um die vertagt wird");
+static const struct campaignd_parameter *const parameters[] = {
+    &fail_every, &delay_ms, &crash_at, &crash_when, &journal, &defer_times, &not_before_ms, NULL};
 
 static int64_t integer(const struct campaignd_parameters *table, const char *name)
 {
@@ -93,6 +101,8 @@ static int32_t open_job(void *plugin, const struct campaignd_run *run,
     job->fail_every = integer(table, "fail_every");
     job->delay_ms = integer(table, "delay_ms");
     job->crash_at = integer(table, "crash_at");
+    job->defer_times = integer(table, "defer_times");
+    job->not_before_ms = integer(table, "not_before_ms");
     job->journal = -1;
     host->parameter(table, "crash_when", &value);
     snprintf(job->crash_when, sizeof job->crash_when, "%s", value.text);
@@ -124,6 +134,13 @@ static void act(const struct job *job, campaignd_task task)
         host->log(CAMPAIGND_LOG_ERROR, task, "cannot write the journal");
 }
 
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
 static void finish(struct job *job, campaignd_task task)
 {
     struct campaignd_outcome outcome = {.size = sizeof outcome, .status = CAMPAIGND_DELIVERED};
@@ -133,6 +150,12 @@ static void finish(struct job *job, campaignd_task task)
         outcome.status = CAMPAIGND_REJECTED;
         outcome.code = 550;
         outcome.text = "rejected, as the test wants";
+    } else if (host->attempt(task) <= job->defer_times) {
+        outcome.status = CAMPAIGND_DEFERRED;
+        outcome.code = 450;
+        outcome.text = "deferred, as the test wants";
+        if (job->not_before_ms)
+            outcome.not_before_us = now_us() + job->not_before_ms * 1000;
     } else {
         act(job, task);
     }
