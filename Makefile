@@ -14,6 +14,7 @@ docdir      ?= $(prefix)/share/doc/campaignd
 datadir     ?= $(prefix)/share
 sysconfdir  ?= /etc
 unitdir     ?= /lib/systemd/system
+sysusersdir ?= /usr/lib/sysusers.d
 
 PACKAGES_BUILD := gcc make pkg-config libc6-dev libuv1-dev libsqlite3-dev libcurl4-openssl-dev libinih-dev \
     libmicrohttpd-dev libjansson-dev libarchive-dev libsodium-dev libpango1.0-dev libcairo2-dev libgumbo-dev \
@@ -168,6 +169,39 @@ bench: deps ## the figures beside the peers', into build/bench.json
 	@tests/install-packages $(PACKAGES_BENCH)
 	@$(MAKE) --no-print-directory -s binaries test-plugins
 	@CAMPAIGND_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/bench.py
+
+# Objects know where they will be installed: another prefix makes those anew.
+INSTALLED_AT = $(libdir) $(sysconfdir)
+$(BUILD)/installed-at: $(if $(filter-out $(shell cat $(BUILD)/installed-at 2>/dev/null),$(INSTALLED_AT)),FORCE)
+	@mkdir -p $(@D)
+	@echo '$(INSTALLED_AT)' >$@
+$(BUILD)/obj/core/conf/keys.o $(BUILD)/obj/core/daemon/main.o: $(BUILD)/installed-at
+.PHONY: FORCE
+
+DESTDIR ?=
+INSTALL_TEXT = sed -e 's|/usr/sbin/|$(sbindir)/|; s|/usr/bin/|$(bindir)/|; s|/etc/campaignd|$(sysconfdir)/campaignd|' \
+    -e 's|@prefix@|$(prefix)|; s|@includedir@|$(includedir)|; s|@libdir@|$(libdir)|; s|@version@|$(VERSION)|'
+
+install: ## install below DESTDIR; prefix, libdir, sysconfdir … as usual (a site's campaignd.conf is left as it is)
+	@$(MAKE) --no-print-directory -s binaries
+	install -d $(addprefix $(DESTDIR),$(sbindir) $(bindir) $(libdir)/campaignd/plugins $(libdir)/pkgconfig \
+	    $(includedir)/campaignd $(unitdir) $(sysusersdir) $(sysconfdir)/campaignd/conf.d $(docdir)/plugins \
+	    $(datadir)/bash-completion/completions $(mandir)/man1 $(mandir)/man5 $(mandir)/man8)
+	install -m 755 $(BUILD)/campaignd $(DESTDIR)$(sbindir)/
+	install -m 755 $(BUILD)/campaignctl $(DESTDIR)$(bindir)/
+	install -m 644 $(BUILD)/letter.so $(DESTDIR)$(libdir)/campaignd/
+	install -m 644 $(PLUGINS:%=$(BUILD)/plugins/%.so) $(DESTDIR)$(libdir)/campaignd/plugins/
+	install -m 644 core/include/campaignd/action.h $(DESTDIR)$(includedir)/campaignd/
+	$(INSTALL_TEXT) conf/campaignd.pc >$(DESTDIR)$(libdir)/pkgconfig/campaignd.pc
+	$(INSTALL_TEXT) conf/campaignd.service >$(DESTDIR)$(unitdir)/campaignd.service
+	install -m 644 conf/campaignd.sysusers $(DESTDIR)$(sysusersdir)/campaignd.conf
+	[ -e $(DESTDIR)$(sysconfdir)/campaignd/campaignd.conf ] || \
+	    install -m 644 conf/campaignd.conf $(DESTDIR)$(sysconfdir)/campaignd/
+	install -m 644 conf/campaignctl.bash-completion $(DESTDIR)$(datadir)/bash-completion/completions/campaignctl
+	for page in docs/man/*.[158]; do install -m 644 $$page $(DESTDIR)$(mandir)/man$${page##*.}/ || exit 1; done
+	install -m 644 LICENSE docs/*.md conf/credentials.conf $(DESTDIR)$(docdir)/
+	for plugin in $(PLUGINS); do \
+	    install -m 644 plugins/$$plugin/README.md $(DESTDIR)$(docdir)/plugins/$$plugin.md || exit 1; done
 
 clean: ## remove build/ and demo/
 	rm -rf build demo
