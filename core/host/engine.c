@@ -326,6 +326,7 @@ static bool start_round(struct engine *engine)
 void engine_acknowledge(struct engine *engine, uint64_t sequence)
 {
     tasklog_acknowledge(engine->log, sequence);
+    engine->housekeeping = true; /* segments may have become free */
 }
 
 void engine_grant(struct engine *engine, uint32_t low, uint32_t high)

@@ -108,7 +108,8 @@ static int configure(struct worker *worker, const json_t *json, struct error *er
     struct tasklog_identity identity;
     snprintf(worker->name, sizeof worker->name, "worker %.60s", member(json, "action"));
     log_open(worker->name);
-    log_set_level((enum log_level)json_integer_value(json_object_get(json, "log_level")));
+    if (json_object_get(json, "log_level"))
+        log_set_level((enum log_level)json_integer_value(json_object_get(json, "log_level")));
     if (plugin_open(&engine->plugin, WIRE_FD_PLUGIN, member(json, "plugin"), error) != 0)
         return -1;
     say_hello(worker);
@@ -253,6 +254,8 @@ static void watch_signals(struct worker *worker)
 static void open_worker(struct worker *worker)
 {
     struct engine *engine = &worker->engine;
+    for (int fd = WIRE_FD_SOCKET; fd <= WIRE_FD_LAYOUT; fd++)
+        file_set_cloexec(fd, true); /* not for what a plugin may start */
     uv_loop_init(&engine->loop);
     engine->thread = pthread_self();
     calls_open(&engine->calls, &engine->loop);
@@ -265,13 +268,18 @@ static void open_worker(struct worker *worker)
     channel_open(&engine->channel, &engine->loop);
 }
 
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
 static void close_loop(struct engine *engine)
 {
-    for (size_t i = 0; i < sizeof engine->signals / sizeof *engine->signals; i++)
-        uv_close((uv_handle_t *)&engine->signals[i], NULL);
-    uv_close((uv_handle_t *)&engine->stop_timer, NULL);
     channel_close(&engine->channel);
-    uv_run(&engine->loop, UV_RUN_DEFAULT); /* the handles' last callbacks */
+    uv_walk(&engine->loop, close_handle, NULL); /* signals, timers, what a plugin forgot */
+    uv_run(&engine->loop, UV_RUN_DEFAULT);      /* the handles' last callbacks */
     uv_loop_close(&engine->loop);
 }
 

@@ -359,12 +359,12 @@ static __attribute__((unused)) json_t *job_json(struct core *core)
                      "started_us", (json_int_t)1795600000000000);
 }
 
-static __attribute__((unused)) void send_claim(struct core *core, uint64_t claim, uint64_t first,
-                                               uint64_t last)
+static __attribute__((unused)) void send_claim_of(struct core *core, uint32_t job, uint64_t claim,
+                                                  uint64_t first, uint64_t last)
 {
     struct buffer out = {0};
     size_t mark = frame_begin(&out, FRAME_CLAIM);
-    put_u32(&out, 1);
+    put_u32(&out, job);
     put_u64(&out, claim);
     put_u32(&out, 1);
     put_u64(&out, first);
@@ -373,6 +373,12 @@ static __attribute__((unused)) void send_claim(struct core *core, uint64_t claim
     put_u32(&out, 0);
     frame_end(&out, mark);
     send_frames(core, &out);
+}
+
+static __attribute__((unused)) void send_claim(struct core *core, uint64_t claim, uint64_t first,
+                                               uint64_t last)
+{
+    send_claim_of(core, 1, claim, first, last);
 }
 
 /* A worker that is ready, with job 1 open. */

@@ -1,6 +1,7 @@
 /* A worker's protocol with its core: each task of a claim is answered exactly once, whatever the
  * core, the plugin or the machine does. */
 #include "base/text.h"
+#include "host/declared.h"
 #include "host_harness.h"
 
 /* HMAC-SHA-256 by another program: UUID 0 "1" 0 "1" 0 "0" under the secret 00 01 … 1f. */
@@ -71,6 +72,28 @@ static void plugin_that_begins_itself_delivers(void **state)
     assert_int_equal(core->outcomes, 300);
     assert_int_equal(journal_lines(core), 300);
     assert_string_equal(core->last.remote_id, "asked");
+    stop_worker(core);
+}
+
+static void small_job_is_not_kept_waiting_by_a_large_one(void **state)
+{
+    struct core *core = *state;
+    make_journal_rows(core, 4000, ", \"delay_ms\": 1");
+    start_job(core, "nothing", json_pack("[o]", setting("concurrency", "8")));
+    send_json(core, FRAME_OPEN_JOB, 2, job_json(core));
+    expect_frame(core, FRAME_JOB_READY);
+    send_claim(core, 1, 1, 3000);
+    await_answers(core, 1);
+    send_claim_of(core, 2, 2, 3001, 3010);
+    for (bool all = false; !all;) {
+        assert_int_not_equal(next_frame(core), 0);
+        all = true;
+        for (unsigned i = 3001; i <= 3010; i++)
+            all = all && core->ended[i];
+    }
+    assert_true(core->outcomes < 1500);
+    send_number(core, FRAME_REVOKE, 1, 8);
+    await_answers(core, 3010);
     stop_worker(core);
 }
 
@@ -378,7 +401,11 @@ static void describe_says_what_is_declared_and_ends(void **state)
     const json_t *settings = json_object_get(description, "settings");
     assert_string_equal(json_string_value(json_object_get(json_array_get(settings, 0), "default")),
                         "4096");
-    assert_int_equal(json_array_size(json_object_get(description, "parameters")), 5);
+    const json_t *parameters = json_object_get(description, "parameters");
+    assert_string_equal(
+        json_string_value(json_object_get(declared_find(parameters, "journal"), "type")), "path");
+    assert_int_equal(
+        json_array_size(json_object_get(declared_find(parameters, "crash_when"), "choices")), 3);
     json_decref(description);
     assert_int_equal(await_exit(core), 0);
 }
@@ -418,6 +445,7 @@ int main(void)
         WORKER_TEST(simple_tier_prepares_begins_and_sends),
         WORKER_TEST(idempotency_key_is_the_documented_one),
         WORKER_TEST(plugin_that_begins_itself_delivers),
+        WORKER_TEST(small_job_is_not_kept_waiting_by_a_large_one),
         WORKER_TEST(revoke_gives_back_what_has_not_begun),
         WORKER_TEST(revoke_lets_end_what_has_begun),
         WORKER_TEST(stop_finishes_what_has_begun),
