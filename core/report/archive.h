@@ -45,9 +45,9 @@ struct archive_writer;
 
 /*
  * A writer for one worker instance in one run. Nothing is made in `folder` (nor the folder itself)
- * before the first document. `instance` is 1 to 48 of letters,
- * digits, '_' and '-'. A segment is sealed when the next document would take it past
- * `seal_at_bytes` (at most 2 GB count). NULL if a parameter is no good.
+ * before the first document. `instance` is 1 to 48 of letters, digits, '_' and '-'; files of that
+ * name that exist are left alone, the next free number is taken. A segment is sealed when the next
+ * document would take it past `seal_at_bytes` (at most 2 GB count). NULL if a parameter is no good.
  */
 struct archive_writer *archive_writer_open(const char *folder, const char *run_uuid,
                                            const char *instance, uint64_t seal_at_bytes,
@@ -55,7 +55,7 @@ struct archive_writer *archive_writer_open(const char *folder, const char *run_u
 
 /*
  * [any thread] Write a document; *entry says where. It is not durable before a sync. `name` is
- * cleaned and cut to fit. Never waits for the disk to sync.
+ * cleaned and cut to fit. Does not wait for a sync that is under way.
  *
  * -1: the document is not in the archive; all earlier ones are where they were, and the writer
  * goes on working (when there is room on the disk again, say), unless a sync has failed.
