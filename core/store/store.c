@@ -72,18 +72,31 @@ struct round {
     size_t count;
 };
 
+/* What was read anew after a failure and could not be is read before anything relies on it. */
+static int refresh(struct store_database *database, struct error *error)
+{
+    if (database->stale && database->rolled_back(database, error) != 0)
+        return -1;
+    database->stale = false;
+    return 0;
+}
+
+/* If a transaction cannot be begun, all further work of this round on that database fails with it:
+ * none may overtake what is kept. */
 static int enter(struct round *round, struct store_database *database, struct error *error)
 {
     if (!database || database->in_transaction)
         return 0;
-    if (sql_run(database->db, "BEGIN IMMEDIATE", error) != 0)
-        return -1;
     database->in_transaction = true;
     database->broken = false;
     round->databases =
         memory_resize(round->databases, (round->count + 1) * sizeof *round->databases);
     round->databases[round->count++] = database;
-    return 0;
+    if (sql_run(database->db, "BEGIN IMMEDIATE", error) == 0 && refresh(database, error) == 0)
+        return 0;
+    database->broken = true;
+    log_error("%s", error->message);
+    return -1;
 }
 
 static void undo(struct store_database *database)
@@ -92,8 +105,10 @@ static void undo(struct store_database *database)
     if (!sqlite3_get_autocommit(database->db))
         sql_run(database->db, "ROLLBACK", NULL);
     database->in_transaction = false;
-    if (database->rolled_back && database->rolled_back(database, &error) != 0)
+    if (database->rolled_back && database->rolled_back(database, &error) != 0) {
+        database->stale = true;
         log_error("after a failed commit: %s", error.message);
+    }
 }
 
 static void commit(struct store_database *database, struct error *error)
@@ -222,6 +237,7 @@ struct store *store_start(uv_loop_t *loop, struct error *error)
         free(store);
         return NULL;
     }
+    pthread_setname_np(store->thread, "store"); /* for top -H and perf */
     return store;
 }
 
