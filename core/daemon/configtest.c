@@ -12,9 +12,11 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "conf/conf.h"
 #include "daemon/process.h"
 #include "daemon/sealed.h"
+#include "daemon/supervisor.h"
 #include "host/declared.h"
 
 struct test {
@@ -75,6 +77,8 @@ static void check_secrets(struct test *test, const json_t *table)
         BUFFER_CLEAN struct buffer secret = {0};
         if (!setting || !type || strcmp(type, "secret") != 0)
             continue;
+        if (!text_starts(setting->value, "file:") && !text_starts(setting->value, "credential:"))
+            continue; /* declared_check() has said so */
         if (conf_secret(setting->value, setting->file, &secret, &error) != 0)
             complain(test, setting->file, setting->line, error.message);
         memory_wipe(secret.data, secret.size);
@@ -93,13 +97,30 @@ static void check_settings(struct test *test)
     json_decref(given);
 }
 
+/* What the plugin's load() said, at the line of the setting that it names ("server = …: …"), if it names one. */
+static void complain_of_load(struct test *test)
+{
+    for (size_t i = 0; i < test->action->setting_count; i++) {
+        const struct conf_setting *setting = &test->action->settings[i];
+        FREE_CLEAN char *named = memory_format("%s = ", setting->key);
+        if (strstr(test->failure, named)) {
+            complain(test, setting->file, setting->line, test->failure);
+            return;
+        }
+    }
+    complain(test, test->action->file, test->action->line, test->failure);
+}
+
 static void on_gone(void *context, const char *how)
 {
     struct test *test = context;
-    if (test->description && !test->failure)
+    size_t before = *test->errors;
+    if (test->description)
         check_settings(test);
-    else
-        complain(test, test->action->file, test->action->line, test->failure ? test->failure : how);
+    else if (!test->failure)
+        complain(test, test->action->file, test->action->line, how);
+    if (test->failure && *test->errors == before) /* else the same faults, told with their lines */
+        complain_of_load(test);
     json_decref(test->description);
     free(test->failure);
     free(test);
@@ -123,6 +144,7 @@ static void describe(uv_loop_t *loop, const struct conf *conf, const struct conf
     }
     json_t *json = json_pack("{s:s, s:s, s:b}", "action", action->name, "plugin", action->plugin,
                              "describe", 1);
+    json_object_set_new(json, "settings", supervisor_settings_json(action));
     FREE_CLEAN char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     size_t mark = frame_begin(&frame, FRAME_CONFIGURE);

@@ -224,7 +224,7 @@ static void on_not_ready(uv_timer_t *timer)
  * ------------------------------------------------------------------------------------------------------
  */
 
-static json_t *settings_json(const struct conf_action *conf)
+json_t *supervisor_settings_json(const struct conf_action *conf)
 {
     json_t *settings = json_array();
     for (size_t i = 0; i < conf->setting_count; i++) {
@@ -252,7 +252,7 @@ static void configure(struct slot *slot)
         "instance", slot->row.id, "log_prefix", log_prefix, "log_segment_size",
         (json_int_t)TASKLOG_SEGMENT_SIZE, "state_dir", state_dir, "secret", secret, "durable_begin",
         action->durable_begin, "stop_timeout_us", (json_int_t)conf->daemon.stop_timeout_us,
-        "log_level", (int)conf->daemon.log_level, "settings", settings_json(action));
+        "log_level", (int)conf->daemon.log_level, "settings", supervisor_settings_json(action));
     FREE_CLEAN char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     size_t mark = frame_begin(&frame, FRAME_CONFIGURE);

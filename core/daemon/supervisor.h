@@ -40,6 +40,9 @@ void supervisor_stop(struct supervisor *supervisor);
 bool supervisor_idle(const struct supervisor *supervisor);
 void supervisor_kill(struct supervisor *supervisor);
 
+/* An action's own settings as FRAME_CONFIGURE wants them. */
+json_t *supervisor_settings_json(const struct conf_action *conf);
+
 /* What the plugin of an action declares (borrowed; NULL: no such action). */
 const json_t *supervisor_description(const struct supervisor *supervisor, const char *action);
 

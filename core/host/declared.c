@@ -16,6 +16,7 @@ static const char *const type_names[] = {
     [CAMPAIGND_PARAMETER_DURATION] = "duration", [CAMPAIGND_PARAMETER_SIZE] = "size",
     [CAMPAIGND_PARAMETER_COLUMN] = "column",     [CAMPAIGND_PARAMETER_REPORT] = "report",
     [CAMPAIGND_PARAMETER_PATH] = "path",         [CAMPAIGND_PARAMETER_SECRET] = "secret",
+    [CAMPAIGND_PARAMETER_LOCATION] = "location",
 };
 #define TYPES (int32_t)(sizeof type_names / sizeof *type_names)
 #define VALUE_MAX (1u << 20) /* bytes of one value */

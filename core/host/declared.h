@@ -6,7 +6,7 @@
  *
  * A table is an array of {"name", "type", "required", "default", "label_en", "label_de", "help_en",
  * "help_de", "choices": [{"name", "label_en", "label_de"}], "minimum", "maximum"}; the types are
- * text template integer money boolean choice duration size column report path secret. What is not
+ * text template integer money boolean choice duration size column report path secret location. What is not
  * there is null or absent.
  */
 #ifndef CAMPAIGND_HOST_DECLARED_H

@@ -103,6 +103,19 @@ static void resolve_path(struct entry *entry, const char *file)
     buffer_text(&entry->value.text, path);
 }
 
+/* maildir:PATH and the like; what has an authority (smtp://…) stays. */
+static void resolve_location(struct entry *entry, const char *file)
+{
+    const char *text = buffer_string(&entry->value.text);
+    const char *colon = strchr(text, ':');
+    if (!colon || text_starts(colon, "://"))
+        return;
+    FREE_CLEAN char *path = file_resolve(file, colon + 1);
+    FREE_CLEAN char *location = memory_format("%.*s:%s", (int)(colon - text), text, path);
+    buffer_clear(&entry->value.text);
+    buffer_text(&entry->value.text, location);
+}
+
 static int read_secret(struct entry *entry, const char *file, struct error *error)
 {
     struct buffer secret = {0};
@@ -125,6 +138,8 @@ static void resolve(struct campaignd_parameters *parameters, struct faults *faul
             continue;
         if (entry->type == CAMPAIGND_PARAMETER_PATH)
             resolve_path(entry, file);
+        else if (entry->type == CAMPAIGND_PARAMETER_LOCATION)
+            resolve_location(entry, file);
         else if (entry->type == CAMPAIGND_PARAMETER_SECRET && read_secret(entry, file, &error) != 0)
             add_fault(faults, entry->name, error.message);
     }

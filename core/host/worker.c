@@ -115,7 +115,7 @@ static int configure(struct worker *worker, const json_t *json, struct error *er
     say_hello(worker);
     if (json_is_true(json_object_get(json, "describe"))) {
         uv_stop(&engine->loop);
-        return 0;
+        return json_object_get(json, "settings") ? load_plugin(engine, json, error) : 0;
     }
     engine->layout = layout_open(WIRE_FD_LAYOUT);
     if (read_configuration(engine, json, error) != 0 || load_plugin(engine, json, error) != 0 ||

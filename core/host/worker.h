@@ -11,7 +11,8 @@
  *    "stop_timeout_us": 30000000, "log_level": 6,
  *    "settings": [{"key", "value", "file", "line"}, …]}
  *   With "describe": true only "plugin" is needed: the worker answers FRAME_HELLO (or FRAME_FAILED)
- *   and exits. Else FRAME_HELLO, then FRAME_READY or FRAME_FAILED.
+ *   and exits; if there are "settings" too, it also lets the plugin load with them and says by
+ *   FRAME_FAILED what is wrong. Else FRAME_HELLO, then FRAME_READY or FRAME_FAILED.
  *
  * FRAME_OPEN_JOB:
  *   {"run": 12, "uuid": "…", "campaign": "…", "step": 1, "step_name": "letter",

@@ -20,7 +20,7 @@ CHOICE(tls_required, .name = "required", .label_en = "Encrypt, or do not send",
 static const struct campaignd_choice *const tls_choices[] = {&tls_none, &tls_optional,
                                                              &tls_required, NULL};
 
-SETTING(server, .name = "server", .type = CAMPAIGND_PARAMETER_TEXT, .required = 1,
+SETTING(server, .name = "server", .type = CAMPAIGND_PARAMETER_LOCATION, .required = 1,
         .label_en = "Mail server", .label_de = "Mailserver",
         .help_en = "smtp://HOST[:PORT], smtps://HOST[:PORT], or maildir:PATH to put mails into a "
                    "folder",

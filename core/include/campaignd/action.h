@@ -75,6 +75,8 @@ struct campaignd_value {
 #define CAMPAIGND_PARAMETER_REPORT 10  /* the name of a report: report_render() takes this text */
 #define CAMPAIGND_PARAMETER_PATH                                                                   \
     11 /* a file or folder; in settings, relative ones count from the file that names them */
+#define CAMPAIGND_PARAMETER_LOCATION                                                               \
+    13 /* SCHEME://… as it is, or SCHEME:PATH: relative paths as with PATH */
 #define CAMPAIGND_PARAMETER_SECRET                                                                 \
     12 /* settings only: given as file:PATH or credential:NAME, handed over as text */
 
