@@ -48,6 +48,13 @@ int sealed_copy(const char *folder, const char *name, struct error *error)
     FREE_CLEAN char *path = memory_format("%s/%s.so", folder, name);
     FD_CLEAN int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     struct stat status;
+    if (fd < 0 && errno == ENOENT)
+        return error_set(error, ERROR_INPUT,
+                         "there is no %s; install it, or correct the name or the folder", path);
+    if (fd < 0 && errno == ELOOP)
+        return error_set(error, ERROR_INPUT,
+                         "%s is a symbolic link; put the file itself there, or name its folder",
+                         path);
     if (fd < 0)
         return error_errno(error, errno, "cannot open %s", path);
     if (check_opened(fd, path, &status, error) != 0)
