@@ -279,8 +279,10 @@ static int32_t host_document_add(campaignd_task handle, const char *name, const 
         return add_inline(task, name, mime_type, bytes, length);
     if (filing_add(task->job->filing, name, mime_type, bytes, length,
                    &data->documents[data->document_count], &error) != 0) {
-        data->disk_failed = true;
-        text_copy(data->failure, sizeof data->failure, error.message);
+        if (error.code != ERROR_INPUT) { /* else it is this document's fault, not the disk's */
+            data->disk_failed = true;
+            text_copy(data->failure, sizeof data->failure, error.message);
+        }
         return fail(why, "%s", error.message);
     }
     data->document_count++;

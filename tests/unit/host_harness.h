@@ -115,7 +115,9 @@ static __attribute__((unused)) void make_rows(struct core *core, unsigned recipi
         "('created_us', 1), ('definition', '{\"campaign\": {}, \"steps\": [{\"number\": 1, "
         "\"name\": \"step\", \"action\": \"post\", \"parameters\": %s}], \"reports\": "
         "{\"Brief\": {\"kind\": \"text\", \"title\": \"Ein/Brief\", \"variants\": {\"de\": "
-        "{\"text\": \"Guten Tag {{name}}\"}}}}, \"patterns\": {\"gruss\": {\"kind\": "
+        "{\"text\": \"Guten Tag {{name}}\"}}}, "
+        "\"Letter\": {\"kind\": \"letter\", \"title\": \"Info/schreiben\", \"variants\": {\"de\": "
+        "{\"html\": \"<p>Guten Tag {{name}}</p>\"}}}}, \"patterns\": {\"gruss\": {\"kind\": "
         "\"salutation\", \"template\": \"Hallo {{name}}\"}}}')",
         recipients, parameters);
     sql(database, meta);
@@ -150,21 +152,28 @@ static __attribute__((unused)) void start_worker(struct core *core, const char *
     int pair[2];
     char name[100], plugins[256];
     snprintf(name, sizeof name, "%s.so", plugin);
-    snprintf(plugins, sizeof plugins, "%s/tests/plugins", build_folder());
+    bool ours = strcmp(plugin, "print") == 0;
+    snprintf(plugins, sizeof plugins, "%s/%splugins", build_folder(), ours ? "" : "tests/");
     int plugin_fd = file_fd(plugins, name);
+    int layout_fd = ours ? file_fd(build_folder(), "letter.so") : -1;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     core->pid = fork();
     if (core->pid == 0) {
-        int high_socket = fcntl(pair[1], F_DUPFD, 100),
-            high_plugin = fcntl(plugin_fd, F_DUPFD, 100);
+        int high_socket = fcntl(pair[1], F_DUPFD, 100);
+        int high_plugin = fcntl(plugin_fd, F_DUPFD, 100);
+        int high_layout = layout_fd < 0 ? -1 : fcntl(layout_fd, F_DUPFD, 100);
         place(high_socket, WIRE_FD_SOCKET);
         place(high_plugin, WIRE_FD_PLUGIN);
-        close(WIRE_FD_LAYOUT);
+        if (high_layout >= 0)
+            place(high_layout, WIRE_FD_LAYOUT);
+        else
+            close(WIRE_FD_LAYOUT);
         for (int fd = 6; fd < 200; fd++)
             close(fd);
         exit(worker_main());
     }
     close(plugin_fd);
+    file_close(&layout_fd);
     close(pair[1]);
     core->fd = pair[0];
 }

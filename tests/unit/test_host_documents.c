@@ -92,6 +92,26 @@ static void earlier_documents_reach_the_next_step(void **state)
     stop_worker(core);
 }
 
+static void job_opened_again_goes_on_in_another_segment(void **state)
+{
+    struct core *core = *state;
+    start_paper(core, 2, "{{name}}");
+    send_claim(core, 1, 1, 1);
+    await_answers(core, 1);
+    struct wire_document first = core->document;
+    send_number(core, FRAME_CLOSE_JOB, 1, 4);
+    usleep(200000); /* else both jobs share the segment, which is right, too */
+    send_json(core, FRAME_OPEN_JOB, 1, job_json(core));
+    expect_frame(core, FRAME_JOB_READY);
+    send_claim(core, 2, 2, 2);
+    await_answers(core, 2);
+    expect_document(core, "Müller & 2");
+    assert_string_not_equal(core->document.segment, first.segment);
+    core->document = first;
+    expect_document(core, "Müller & 1");
+    stop_worker(core);
+}
+
 static void full_disk_rejects_nobody_and_fails_the_job(void **state)
 {
     struct core *core = *state;
@@ -107,13 +127,40 @@ static void full_disk_rejects_nobody_and_fails_the_job(void **state)
     expect_frame(core, FRAME_JOB_READY);
     send_claim(core, 1, 1, 100);
     expect_frame(core, FRAME_JOB_FAILED);
-    assert_non_null(strstr(core->message, "/proc/none/such"));
+    if (!strstr(core->message, "/proc/none"))
+        fail_msg("»%s« names no folder", core->message);
     await_answers(core, 100);
     assert_int_equal(core->returned, 100);
     assert_all_answered(core, 100);
     send_claim(core, 2, 1, 100);
     await_answers(core, 200);
     assert_int_equal(core->returned, 200);
+    stop_worker(core);
+}
+
+static void letter_of_a_report_is_filed_as_pdf(void **state)
+{
+    struct core *core = *state;
+    make_rows(core, 30, "{\"report\": \"Letter\"}", NULL);
+    start_job(core, "print", NULL);
+    send_claim(core, 1, 1, 30);
+    await_answers(core, 30);
+    assert_string_equal(core->last.text, "");
+    assert_int_equal(core->documents, 30);
+    assert_string_equal(core->document.name, "Info schreiben.pdf");
+    assert_string_equal(core->document.mime_type, "application/pdf");
+    stop_worker(core);
+}
+
+static void report_that_is_no_letter_is_not_printed(void **state)
+{
+    struct core *core = *state;
+    make_rows(core, 1, "{\"report\": \"Brief\"}", NULL);
+    start_job(core, "print", NULL);
+    send_claim(core, 1, 1, 1);
+    await_answers(core, 1);
+    assert_int_equal(core->last.status, OUTCOME_REJECTED);
+    assert_non_null(strstr(core->last.text, "»Brief« is no letter"));
     stop_worker(core);
 }
 
@@ -187,7 +234,10 @@ int main(void)
         WORKER_TEST(documents_are_filed_and_named_in_the_outcome),
         WORKER_TEST(missing_column_rejects_with_the_reason),
         WORKER_TEST(earlier_documents_reach_the_next_step),
+        WORKER_TEST(job_opened_again_goes_on_in_another_segment),
         WORKER_TEST(full_disk_rejects_nobody_and_fails_the_job),
+        WORKER_TEST(letter_of_a_report_is_filed_as_pdf),
+        WORKER_TEST(report_that_is_no_letter_is_not_printed),
         WORKER_TEST(preview_shows_what_would_be_made_and_files_nothing),
         WORKER_TEST(preview_of_nobody_says_so),
     };
