@@ -63,7 +63,7 @@ static void read_entry(sqlite3_stmt *statement, int first, struct archive_entry 
     text_copy(entry->mime_type, sizeof entry->mime_type, sql_text(statement, first + 8));
 }
 
-/* ---- list ------------------------------------------------------------------------------------------------------------ */
+/* ---- list ---- */
 
 static json_t *document_json(sqlite3_stmt *row, int64_t run, const char *key)
 {
@@ -131,7 +131,7 @@ static int list(struct archive_work *work, struct error *error)
     return 0;
 }
 
-/* ---- get ------------------------------------------------------------------------------------------------------------- */
+/* ---- get ---- */
 
 static int get(struct archive_work *work, struct error *error)
 {
@@ -155,7 +155,7 @@ static int get(struct archive_work *work, struct error *error)
     return archive_read(folder, &work->entry, &work->bytes, error);
 }
 
-/* ---- verify ---------------------------------------------------------------------------------------------------------- */
+/* ---- verify ---- */
 
 struct verifying {
     sqlite3_stmt *entries;
@@ -227,7 +227,7 @@ static int verify(struct archive_work *work, struct error *error)
     return 0;
 }
 
-/* ---- pool and loop --------------------------------------------------------------------------------------------------- */
+/* ---- pool and loop ---- */
 
 static void on_pool(uv_work_t *pool)
 {

@@ -38,9 +38,7 @@ static void add(struct checking *checking, const char *severity, const char *mes
                                     message_de));
 }
 
-/* ---- templates
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- templates ---- */
 
 static bool column_exists(const struct checking *checking, const char *name)
 {
@@ -119,9 +117,7 @@ static void check_report(struct checking *checking, const char *name, const json
         "Der Bericht hat keinen Text.");
 }
 
-/* ---- steps
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- steps ---- */
 
 static void on_parameter(void *context, const char *name, const char *message)
 {

@@ -86,9 +86,7 @@ static void read_source(struct launch *launch, const char *mode, reader_done don
     json_decref(request);
 }
 
-/* ---- start
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- start ---- */
 
 static bool settled(struct launch *launch)
 {
@@ -137,9 +135,7 @@ static void start_run(struct launch *launch)
     launch_run_changed(launch->daemon); /* a repeated request's run may be long under way */
 }
 
-/* ---- check
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- check ---- */
 
 static void on_counted(void *context, const json_t *answer, const struct error *failed)
 {

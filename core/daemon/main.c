@@ -68,7 +68,7 @@ static int read_options(int count, char **arguments, struct options *options)
     return -1;
 }
 
-/* ---- the folder and who we are --------------------------------------------------------------------------------------- */
+/* ---- the folder and who we are ---- */
 
 static int give_to(const char *path, uid_t user, gid_t group, struct error *error)
 {
@@ -90,8 +90,12 @@ static int make_folders(const struct conf *conf, const struct passwd *user, stru
             error, ERROR_INPUT,
             "%s: site_group: there is no group »%s«; make it (groupadd) or name another",
             conf->file, conf->daemon.site_group);
+    /* What stands above state_dir is not ours to close: the user that we become must get through. */
+    FREE_CLEAN char *above =
+        memory_format("%.*s", (int)(strrchr(state_dir, '/') - state_dir), state_dir);
     bool new_run = access(run, F_OK) != 0;
-    if (file_make_folders(state_dir, 0700, error) != 0 ||
+    if ((*above && file_make_folders(above, 0755, error) != 0) ||
+        file_make_folders(state_dir, 0700, error) != 0 ||
         file_make_folders(definitions, 02770, error) != 0 ||
         (*run && file_make_folders(run, 0755, error) != 0))
         return -1;
@@ -156,7 +160,7 @@ static int lock_state(const char *state_dir, struct error *error)
     return 0; /* held until the process ends */
 }
 
-/* ---- reload ---------------------------------------------------------------------------------------------------------- */
+/* ---- reload ---- */
 
 struct waiter {
     struct waiter *next;
@@ -206,10 +210,12 @@ static void on_loaded(void *context, const struct error *failed)
     finish_reload(daemon, failed);
 }
 
+/* Of a start that failed the configuration is still needed to stop. */
 static void on_replaced(void *context, struct conf *conf)
 {
-    (void)context;
-    conf_free(conf);
+    const struct daemon *daemon = context;
+    if (conf != daemon->conf)
+        conf_free(conf);
 }
 
 /* What a reload cannot change while the process lives. */
@@ -266,7 +272,7 @@ void daemon_reload(struct daemon *daemon,
         begin_reload(daemon);
 }
 
-/* ---- stopping: stop the requests, the workers, the store; then the loop is empty --------------------------------------- */
+/* ---- stopping: stop the requests, the workers, the store; then the loop is empty ---- */
 
 static uv_signal_t signals[3];
 static uv_timer_t stop_timer, status_timer;
@@ -343,7 +349,7 @@ static void watch_signals(struct daemon *daemon)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* ---- starting -------------------------------------------------------------------------------------------------------- */
+/* ---- starting ---- */
 
 static void on_status_tick(uv_timer_t *timer)
 {
@@ -417,12 +423,13 @@ static int start_parts(struct daemon *daemon, struct error *error)
         return -1;
     options.store = daemon->store;
     options.send = daemon_send;
-    if (!(daemon->runner = runner_start(&options, error)))
+    /* The socket before the runner: without it no recovery begins. It is served by the loop. */
+    if (!(daemon->api = api_start(daemon->loop, conf->http.socket, conf->http.socket_group,
+                                  (size_t)conf->http.max_body_bytes, &services, error)) ||
+        !(daemon->runner = runner_start(&options, error)))
         return -1;
     daemon->supervisor = supervisor_new(daemon->loop, daemon->runner, &daemon->state);
-    daemon->api = api_start(daemon->loop, conf->http.socket, conf->http.socket_group,
-                            (size_t)conf->http.max_body_bytes, &services, error);
-    return daemon->api ? 0 : -1;
+    return 0;
 }
 
 static void start_timers(struct daemon *daemon)
@@ -451,6 +458,17 @@ static void close_all(struct daemon *daemon)
         runner_free(daemon->runner);
     definitions_close(daemon->definitions);
     state_close(&daemon->state);
+    conf_free(daemon->conf);
+}
+
+static void undo_start(struct daemon *daemon)
+{
+    api_stop(daemon->api);
+    if (daemon->desk)
+        store_stop(daemon->desk);
+    if (daemon->store)
+        store_stop(daemon->store);
+    close_all(daemon);
 }
 
 static int run_daemon(struct daemon *daemon)
@@ -463,7 +481,8 @@ static int run_daemon(struct daemon *daemon)
     if (settle_in(daemon->conf, &error) != 0 || open_files(daemon, &error) != 0 ||
         start_parts(daemon, &error) != 0) {
         log_error("campaignd does not start: %s", error.message);
-        return 1; /* the process ends; nothing was begun */
+        undo_start(daemon);
+        return 1;
     }
     watch_signals(daemon);
     start_timers(daemon);

@@ -15,8 +15,7 @@
 #include "daemon/previewing.h"
 #include "source/child.h"
 
-/* ---- definitions, on the desk
- * ---------------------------------------------------------------------------------------- */
+/* ---- definitions, on the desk ---- */
 
 struct desk_work {
     struct store_work work;
@@ -108,9 +107,7 @@ static void definition(struct daemon *daemon, struct api_request *request)
     store_submit(daemon->desk, &desk->work);
 }
 
-/* ---- check and start
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- check and start ---- */
 
 static void on_checked(void *context, const struct launch_result *result,
                        const struct error *failed)
@@ -175,8 +172,7 @@ static void check(struct daemon *daemon, struct api_request *request)
                  request);
 }
 
-/* ---- first rows of a query
- * ------------------------------------------------------------------------------------------- */
+/* ---- first rows of a query ---- */
 
 struct query_run {
     struct store_work work;
@@ -246,9 +242,7 @@ static void query(struct daemon *daemon, struct api_request *request)
     store_submit(daemon->desk, &run->work);
 }
 
-/* ---- runs
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- runs ---- */
 
 /* Runs that ended before: their steps are read from their files, on the pool. */
 struct steps_work {
@@ -330,9 +324,7 @@ static void steer(struct daemon *daemon, struct api_request *request)
         api_answer_error(request, &error);
 }
 
-/* ---- the daemon itself
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- the daemon itself ---- */
 
 static void status(struct daemon *daemon, struct api_request *request)
 {

@@ -56,9 +56,7 @@ static int64_t integer_of(const json_t *object, const char *name, int64_t missin
     return json_is_integer(value) ? json_integer_value(value) : missing;
 }
 
-/* ---- columns and roles
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- columns and roles ---- */
 
 static const json_t *field_of(const json_t *fields, const char *name)
 {
@@ -120,9 +118,7 @@ static json_t *columns_json(const struct reading *reading)
     return columns;
 }
 
-/* ---- one row
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- one row ---- */
 
 /* A yes in a site's column: a number that is not 0, or a text that is none of the usual noes. */
 static bool is_yes(sqlite3_value *value)
@@ -251,9 +247,7 @@ static int take_rows(struct reading *reading, struct error *error)
     return more < 0 ? -1 : 0;
 }
 
-/* ---- the rows file
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the rows file ---- */
 
 static int put_meta(sqlite3 *out, const char *key, const char *text, int64_t number,
                     struct error *error)
@@ -375,8 +369,7 @@ static int sync_and_rename(const char *temporary, const char *path, struct error
     return file_sync_folder(dirname(folder), error);
 }
 
-/* ---- what a definition asks for
- * -------------------------------------------------------------------------------------- */
+/* ---- what a definition asks for ---- */
 
 static int prepare_conditions(struct reading *reading, struct error *error)
 {
@@ -452,9 +445,7 @@ static json_t *snapshot(struct reading *reading, struct error *error)
     return NULL;
 }
 
-/* ---- first rows
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- first rows ---- */
 
 static json_t *value_json(sqlite3_value *value)
 {
@@ -506,9 +497,7 @@ static json_t *first_rows(struct reading *reading, struct error *error)
                      count > limit, "columns", columns_json(reading), "rows", rows);
 }
 
-/* ---- the process
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- the process ---- */
 
 /* What the query and the conditions are worth, without running them. */
 static json_t *only_columns(struct reading *reading, struct error *error)

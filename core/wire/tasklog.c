@@ -134,9 +134,7 @@ static uint64_t checksum(const unsigned char instance[16], const void *data, siz
     return a ^ (b << 1 | b >> 63);
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- writing ---- */
 
 static int sync_folder_of(const char *path, struct error *error)
 {
@@ -446,9 +444,7 @@ void tasklog_grant(struct tasklog *log, uint32_t low, uint32_t high)
     pthread_mutex_unlock(&log->mutex);
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 enum tasklog_owner tasklog_try_lock(const char *prefix, int *fd)
 {

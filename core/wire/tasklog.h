@@ -52,8 +52,7 @@ struct tasklog_task {
         begun_in; /* set by tasklog_begin: the segment that holds it; 0: no begin was written */
 };
 
-/* ---- writing: the worker. All functions are safe from any thread.
- * ---------------------------------------------------- */
+/* ---- writing: the worker. All functions are safe from any thread. ---- */
 
 struct tasklog;
 
@@ -93,9 +92,7 @@ void tasklog_acknowledge(struct tasklog *log, uint64_t sequence);
 bool tasklog_wants(struct tasklog *log, uint32_t *low, uint32_t *high);
 void tasklog_grant(struct tasklog *log, uint32_t low, uint32_t high);
 
-/* ---- reading: recovery
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- reading: recovery ---- */
 
 enum tasklog_owner { TASKLOG_FREE, TASKLOG_HELD, TASKLOG_NO_LOCK_FILE };
 

@@ -31,9 +31,7 @@ extern "C" {
 #define CAMPAIGND_ABI_MINOR 1
 #define CAMPAIGND_ABI ((uint32_t)(CAMPAIGND_ABI_MAJOR << 16 | CAMPAIGND_ABI_MINOR))
 
-/* ---- values
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- values ---- */
 
 /* What a column or a parameter holds. */
 #define CAMPAIGND_NULL 0
@@ -58,13 +56,11 @@ struct campaignd_value {
         sizeof(struct campaignd_value), 0, 0, 0.0, "", 0                                           \
     }
 
-/* ---- what a plugin declares
- * ------------------------------------------------------------------------------------------ */
+/* ---- what a plugin declares ---- */
 
 /* Types of settings and parameters. The host checks a value before the plugin sees it. */
 #define CAMPAIGND_PARAMETER_TEXT 1
-#define CAMPAIGND_PARAMETER_TEMPLATE                                                               \
-    2 /* compiled once per run by the host: `template` of parameter() */
+#define CAMPAIGND_PARAMETER_TEMPLATE 2 /* compiled once per run: parameter_template() has it */
 #define CAMPAIGND_PARAMETER_INTEGER 3
 #define CAMPAIGND_PARAMETER_MONEY 4    /* "12.34" → 1234 in `integer` */
 #define CAMPAIGND_PARAMETER_BOOLEAN 5  /* yes/no, true/false, on/off, 1/0 */
@@ -73,12 +69,12 @@ struct campaignd_value {
 #define CAMPAIGND_PARAMETER_SIZE 8     /* "4MB" → bytes in `integer` */
 #define CAMPAIGND_PARAMETER_COLUMN 9   /* the name of a column of the group */
 #define CAMPAIGND_PARAMETER_REPORT 10  /* the name of a report: report_render() takes this text */
-#define CAMPAIGND_PARAMETER_PATH                                                                   \
-    11 /* a file or folder; in settings, relative ones count from the file that names them */
-#define CAMPAIGND_PARAMETER_LOCATION                                                               \
-    13 /* SCHEME://… as it is, or SCHEME:PATH: relative paths as with PATH */
-#define CAMPAIGND_PARAMETER_SECRET                                                                 \
-    12 /* settings only: given as file:PATH or credential:NAME, handed over as text */
+/* A file or folder; in settings, relative ones count from the file that names them. */
+#define CAMPAIGND_PARAMETER_PATH 11
+/* Settings only: given as file:PATH or credential:NAME, handed over as text. */
+#define CAMPAIGND_PARAMETER_SECRET 12
+/* SCHEME://… as it is, or SCHEME:PATH with a path as above. */
+#define CAMPAIGND_PARAMETER_LOCATION 13
 
 struct campaignd_choice {
     size_t size;
@@ -99,17 +95,14 @@ struct campaignd_parameter {
 };
 
 /* Flags of an action. */
-#define CAMPAIGND_REPEATABLE                                                                       \
-    1u /* only makes documents: no begin; an unfinished task is simply done again */
-#define CAMPAIGND_CALLS_BEGIN                                                                      \
-    2u /* the plugin calls begin() itself, at the exact moment; else the host does, before         \
-          deliver/send */
-#define CAMPAIGND_THREAD_SAFE                                                                      \
-    4u /* send() may be called for several tasks of one job at the same time */
+/* It only makes documents: no begin; an unfinished task is simply done again. */
+#define CAMPAIGND_REPEATABLE 1u
+/* It calls begin() itself, at the exact moment; else the host does, before deliver or send. */
+#define CAMPAIGND_CALLS_BEGIN 2u
+/* send() may be called for several tasks of one job at the same time. */
+#define CAMPAIGND_THREAD_SAFE 4u
 
-/* ---- tasks
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- tasks ---- */
 
 /*
  * A task is one step for one recipient: a checked handle, never a pointer. It is valid from
@@ -196,8 +189,7 @@ struct campaignd_template;   /* compiled; belongs to the host, lives as long as 
 struct campaignd_watch; /* of watch_fd */
 struct campaignd_timer; /* of timer */
 
-/* ---- what the host offers
- * -------------------------------------------------------------------------------------------- */
+/* ---- what the host offers ---- */
 
 struct campaignd_host {
     size_t size;
@@ -326,9 +318,7 @@ struct campaignd_preview {
                 size_t length);
 };
 
-/* ---- what a plugin is
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- what a plugin is ---- */
 
 struct campaignd_action {
     size_t size;
