@@ -66,6 +66,7 @@ struct action {
 
 struct generation {
     struct generation *next;
+    struct supervisor *supervisor;
     unsigned number;
     struct conf *conf;
     int layout;
@@ -94,9 +95,7 @@ struct supervisor {
 
 static void start_slot(struct slot *slot);
 
-/* ---- generations
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- generations ---- */
 
 static void on_slot_timer_closed(uv_handle_t *handle)
 {
@@ -123,20 +122,14 @@ static void free_if_over(struct generation *generation)
 {
     if (!generation->retired || generation->live)
         return;
-    struct supervisor *supervisor = NULL;
-    for (size_t i = 0; i < generation->action_count && !supervisor; i++)
-        if (generation->actions[i].slot_count)
-            supervisor = generation->actions[i].slots[0]->supervisor;
+    struct supervisor *supervisor = generation->supervisor;
     struct conf *conf = generation->conf;
-    if (supervisor) {
-        struct generation **place = &supervisor->generations;
-        while (*place != generation)
-            place = &(*place)->next;
-        *place = generation->next;
-        if (supervisor->replaced)
-            supervisor->replaced(supervisor->context, conf);
-    }
+    struct generation **place = &supervisor->generations;
+    while (*place != generation)
+        place = &(*place)->next;
+    *place = generation->next;
     free_generation(generation);
+    supervisor->replaced(supervisor->context, conf);
 }
 
 static void tell_runner(struct supervisor *supervisor, const struct action *action)
@@ -189,9 +182,10 @@ static void take_over(struct supervisor *supervisor)
     if (old) {
         forget_missing_actions(supervisor, old);
         retire(old);
-        free_if_over(old);
     }
     supervisor->done(supervisor->context, NULL);
+    if (old) /* after done(): until then its configuration is the present one */
+        free_if_over(old);
 }
 
 static void give_up(struct supervisor *supervisor, const struct error *error)
@@ -220,9 +214,7 @@ static void on_not_ready(uv_timer_t *timer)
     give_up(supervisor, &error);
 }
 
-/* ---- one worker
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- one worker ---- */
 
 json_t *supervisor_settings_json(const struct conf_action *conf)
 {
@@ -448,9 +440,7 @@ static void start_slot(struct slot *slot)
     configure(slot);
 }
 
-/* ---- loading
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- loading ---- */
 
 static void add_slots(struct supervisor *supervisor, struct generation *generation,
                       struct action *action)
@@ -488,6 +478,7 @@ static struct generation *new_generation(struct supervisor *supervisor, struct c
                                          struct error *error)
 {
     struct generation *generation = memory_new(sizeof *generation);
+    generation->supervisor = supervisor;
     generation->conf = conf;
     generation->layout = -1;
     generation->action_count = conf->action_count;
@@ -574,9 +565,7 @@ void supervisor_send(void *worker, const struct buffer *frames)
         process_send(slot->process, frames);
 }
 
-/* ---- stopping
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- stopping ---- */
 
 static void each_process(struct supervisor *supervisor, void (*deed)(struct slot *slot))
 {
@@ -614,9 +603,7 @@ void supervisor_kill(struct supervisor *supervisor)
     each_process(supervisor, kill_slot);
 }
 
-/* ---- for people
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- for people ---- */
 
 static struct action *find_action(const struct supervisor *supervisor, const char *name)
 {
