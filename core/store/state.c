@@ -59,8 +59,11 @@ static const char *const texts[STATEMENTS] = {
                 "SET state = ?2, reason = ?3, started_us = ?4, ended_us = ?5, recipients = ?6, "
                 "left_out = ?7\n"
                 "WHERE number = ?1",
-    [PUT_INSTANCE] = "INSERT OR REPLACE INTO instance\n"
-                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    /* A log's bounds only ever rise, in whatever order they are written. */
+    [PUT_INSTANCE] = "INSERT INTO instance\n"
+                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)\n"
+                     "ON CONFLICT (id) DO UPDATE\n"
+                     "SET low = max(low, excluded.low), high = max(high, excluded.high)",
     [DROP_INSTANCE] = "DELETE FROM instance\n"
                       "WHERE id = ?1",
 };

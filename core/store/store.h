@@ -8,7 +8,8 @@
  *
  * If a transaction fails (disk full), all of its work is undone. Then work with `keep` is tried
  * again, once a second, until it succeeds (an outcome must not be lost; its worker's log holds it
- * meanwhile); other work is reported as failed.
+ * meanwhile); other work is reported as failed. Work on one database is never overtaken by later
+ * work on it.
  */
 #ifndef CAMPAIGND_STORE_STORE_H
 #define CAMPAIGND_STORE_STORE_H
@@ -32,6 +33,7 @@ struct store_database {
     int (*rolled_back)(struct store_database *database, struct error *error);
     bool in_transaction; /* the thread's own */
     bool broken;         /* this round's transaction failed */
+    bool stale;          /* and what is in memory could not be read anew */
 };
 
 struct store_work {
