@@ -210,7 +210,7 @@ static bool serve_run(struct runner_worker *worker, struct run *run)
 {
     struct journal_counts counts[JOURNAL_STEPS];
     bool asked = false;
-    if (run->row.state != RUN_RUNNING || !run->journal || run->closing)
+    if (run->row.state != RUN_RUNNING || !run->indexed || !run->journal || run->closing)
         return false;
     journal_counts(run->journal, counts);
     for (size_t i = 0; i < run->step_count; i++)

@@ -13,9 +13,12 @@ struct run {
     size_t step_count;
     json_t *definition; /* while preparing; and of an open run what jobs are told */
     struct runner_source source;
-    size_t pending;      /* store works under way that use the journal */
-    bool closing;        /* nothing new may use the journal */
-    bool preparing;      /* by this process */
+    size_t pending; /* store works under way that use the journal */
+    bool closing;   /* nothing new may use the journal */
+    bool preparing; /* by this process */
+    /* Its index row is past `preparing`. Before that nothing may be claimed: a core that is started
+     * again prepares the run anew, with all tasks waiting. */
+    bool indexed;
     int64_t next_due_us; /* of a deferred task; 0: ask */
     double rate_per_s;   /* ended tasks, smoothed */
     uint64_t rate_ended; /* at the last tick */

@@ -702,6 +702,13 @@ static int apply_outcome(struct journal_state *state, uint64_t claim_id, uint64_
     return drop_claim_if_empty(state, claim, error);
 }
 
+/* A worker that its plugin has damaged says what is no outcome. It was begun, so it is in doubt. */
+static void make_unreadable(struct outcome *outcome)
+{
+    *outcome = (struct outcome){.status = OUTCOME_UNKNOWN, .time_us = clock_now_us()};
+    text_copy(outcome->text, sizeof outcome->text, "its worker's report could not be read");
+}
+
 int journal_outcomes(struct journal *journal, struct frame_reader items, uint64_t *left,
                      struct error *error)
 {
@@ -716,9 +723,11 @@ int journal_outcomes(struct journal *journal, struct frame_reader items, uint64_
         const char *data = get_bytes(&items, &size);
         struct frame_reader reader = {.data = (const unsigned char *)data, .size = size};
         struct outcome outcome;
-        outcome_get(&reader, &outcome);
-        if (reader.bad || JOURNAL_RUN_OF(claim) != state->run)
+        if (JOURNAL_RUN_OF(claim) != state->run)
             continue;
+        outcome_get(&reader, &outcome);
+        if (reader.bad)
+            make_unreadable(&outcome);
         int result = apply_outcome(state, claim, ordinal, &outcome, left, error);
         outcome_free(&outcome);
         if (result != 0)

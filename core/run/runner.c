@@ -73,6 +73,7 @@ static struct run *add_run(struct runner *runner, const struct run_row *row)
 {
     struct run *run = memory_new(sizeof *run);
     run->row = *row;
+    run->indexed = row->state != RUN_PREPARING;
     struct run **place = &runner->runs;
     while (*place && (*place)->row.number > row->number)
         place = &(*place)->next;
@@ -87,21 +88,27 @@ static struct run *add_run(struct runner *runner, const struct run_row *row)
 
 struct save_work {
     struct store_work work;
-    struct state *state;
+    struct runner *runner;
+    struct run *run;
     struct run_row row;
 };
 
 static int apply_save(struct store_work *work, struct error *error)
 {
     struct save_work *save = (struct save_work *)work;
-    return state_put_run(save->state, &save->row, error);
+    return state_put_run(save->runner->is.state, &save->row, error);
 }
 
 static void on_saved(struct store_work *work, const struct error *failed)
 {
+    struct save_work *save = (struct save_work *)work;
     if (failed)
-        log_error("the state of run %lld could not be written: %s",
-                  (long long)((struct save_work *)work)->row.number, failed->message);
+        log_error("the state of run %lld could not be written: %s", (long long)save->row.number,
+                  failed->message);
+    else if (!save->run->indexed && save->row.state != RUN_PREPARING) {
+        save->run->indexed = true;
+        dispatch_soon(save->runner);
+    }
     free(work);
 }
 
@@ -113,7 +120,8 @@ void run_save(struct run *run, struct runner *runner)
                  .apply = apply_save,
                  .done = on_saved,
                  .keep = true},
-        .state = runner->is.state,
+        .runner = runner,
+        .run = run,
         .row = run->row,
     };
     store_submit(runner->is.store, &save->work);
