@@ -48,7 +48,7 @@ static int load(struct layout *layout, struct error *error)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", layout->fd);
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); /* GLib cannot go */
     if (!handle)
         return error_set(error, ERROR_SYSTEM, "the page layout (letter.so) cannot be loaded: %s",
                          dlerror());

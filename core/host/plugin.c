@@ -135,7 +135,8 @@ static int load(struct plugin *plugin, int fd, const char *name, struct error *e
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    plugin->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    /* Its code stays until the process ends: libraries such as GLib cannot be unloaded. */
+    plugin->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!plugin->handle)
         return error_set(error, ERROR_INPUT, "it cannot be loaded: %s", dlerror());
     const struct campaignd_action *exported = dlsym(plugin->handle, SYMBOL);

@@ -139,10 +139,10 @@ static void values_become_what_the_abi_says(void **state)
 static void types_have_names_both_ways(void **state)
 {
     (void)state;
-    for (int32_t type = CAMPAIGND_PARAMETER_TEXT; type <= CAMPAIGND_PARAMETER_SECRET; type++)
+    for (int32_t type = CAMPAIGND_PARAMETER_TEXT; type <= CAMPAIGND_PARAMETER_LOCATION; type++)
         assert_int_equal(declared_type(declared_type_name(type)), type);
     assert_null(declared_type_name(0));
-    assert_null(declared_type_name(13));
+    assert_null(declared_type_name(CAMPAIGND_PARAMETER_LOCATION + 1));
     assert_int_equal(declared_type("colour"), 0);
 }
 
