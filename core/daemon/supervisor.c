@@ -81,7 +81,6 @@ struct supervisor {
     uv_loop_t *loop;
     struct runner *runner;
     const struct state *state;
-    unsigned last_number;
     struct generation *generations;
     struct generation *current;
     struct generation *loading;
@@ -402,7 +401,8 @@ static void on_gone(void *context, const char *how)
         free_if_over(generation);
     } else if (generation == supervisor->loading) {
         struct error error;
-        error_set(&error, ERROR_INPUT, "action »%s«: %s%s", slot->action->conf->name,
+        error_set(&error, ERROR_INPUT, "%s:%d: action »%s«: %s%s", slot->action->conf->file,
+                  slot->action->conf->line, slot->action->conf->name,
                   *slot->failure ? "" : "its worker ended before it was ready, by ",
                   *slot->failure ? slot->failure : how);
         slot->state = SLOT_GONE;
@@ -489,7 +489,7 @@ static struct generation *new_generation(struct supervisor *supervisor, struct c
         free_generation(generation);
         return NULL;
     }
-    generation->number = ++supervisor->last_number;
+    generation->number = supervisor_generation(supervisor) + 1; /* one that fails leaves no gap */
     for (size_t i = 0; i < conf->action_count; i++)
         add_slots(supervisor, generation, &generation->actions[i]);
     return generation;

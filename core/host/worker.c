@@ -120,7 +120,7 @@ static int configure(struct worker *worker, const json_t *json, struct error *er
     engine->layout = layout_open(WIRE_FD_LAYOUT);
     if (read_configuration(engine, json, error) != 0 || load_plugin(engine, json, error) != 0 ||
         open_log(engine, json, &identity, error) != 0)
-        return error_prefix(error, "action %s: ", member(json, "action"));
+        return -1;
     engine_start(engine);
     say_ready(engine, &identity);
     return 0;

@@ -378,7 +378,7 @@ static void faults_of_settings_name_file_and_line(void **state)
     expect_refusal(*state, "nothing", json_pack("[o]", setting("concurrency", "0")),
                    "from 1 to 65536");
     expect_refusal(*state, "simple", json_pack("[o]", setting("greeting", "refuse")),
-                   "action post: greeting = refuse: as you say");
+                   "greeting = refuse: as you say");
     expect_refusal(
         *state, "simple",
         json_pack("[o, o]", setting("greeting", "x"), setting("password", "file:/none/such")),
