@@ -169,6 +169,14 @@ static void forget_missing_actions(struct supervisor *supervisor, const struct g
             runner_forget_action(supervisor->runner, old->actions[i].conf->name);
 }
 
+static void serve(struct generation *generation)
+{
+    for (size_t i = 0; i < generation->action_count; i++)
+        for (size_t k = 0; k < generation->actions[i].slot_count; k++)
+            if (generation->actions[i].slots[k]->state == SLOT_READY)
+                runner_worker_serve(generation->actions[i].slots[k]->worker);
+}
+
 /* All of the new generation is ready: it takes over. */
 static void take_over(struct supervisor *supervisor)
 {
@@ -182,6 +190,7 @@ static void take_over(struct supervisor *supervisor)
         forget_missing_actions(supervisor, old);
         retire(old);
     }
+    serve(supervisor->current);
     supervisor->done(supervisor->context, NULL);
     if (old) /* after done(): until then its configuration is the present one */
         free_if_over(old);
@@ -254,7 +263,7 @@ static void configure(struct slot *slot)
     memory_wipe(text, strlen(text));
 }
 
-/* The instance is in state.db: tasks may flow. */
+/* The instance is in state.db: tasks may flow once its generation is the present one. */
 static void on_accepted(void *context, void *worker)
 {
     struct slot *slot = worker;
@@ -270,6 +279,7 @@ static void on_accepted(void *context, void *worker)
     else if (slot->generation == supervisor->current) {
         slot->action->trouble[0] = '\0';
         tell_runner(supervisor, slot->action);
+        runner_worker_serve(slot->worker);
     }
 }
 

@@ -521,13 +521,12 @@ static void on_instance(struct store_work *work, const struct error *failed)
         worker->row.high = instance->row.high;
     }
     if (!failed && worker->state != WORKER_GONE) {
+        if (worker->state == WORKER_STARTING)
+            worker->state = WORKER_STANDBY;
         if (!instance->first)
             send_grant(worker, &instance->row);
         else if (worker->accepted)
             worker->accepted(worker->runner->is.context, worker->context);
-        if (worker->state == WORKER_STARTING)
-            worker->state = WORKER_READY;
-        dispatch_soon(worker->runner);
     }
     worker_free_if_gone(worker);
     free(instance);
@@ -603,6 +602,13 @@ void runner_worker_ready(struct runner_worker *worker, const struct instance_row
     worker->accepted = accepted;
     worker->since_us = clock_monotonic_us();
     put_instance(worker, row, true);
+}
+
+void runner_worker_serve(struct runner_worker *worker)
+{
+    if (worker->state == WORKER_STANDBY)
+        worker->state = WORKER_READY;
+    dispatch_soon(worker->runner);
 }
 
 void runner_worker_retire(struct runner_worker *worker)

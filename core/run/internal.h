@@ -35,7 +35,13 @@ struct job {
     bool claiming; /* a claim is on its way through the store */
 };
 
-enum worker_state { WORKER_STARTING = 1, WORKER_READY, WORKER_RETIRED, WORKER_GONE };
+enum worker_state {
+    WORKER_STARTING = 1,
+    WORKER_STANDBY, /* accepted; its generation has not taken over yet */
+    WORKER_READY,
+    WORKER_RETIRED,
+    WORKER_GONE
+};
 
 /* A frame of outcomes, until all its runs have committed it: acknowledged in order. */
 struct unacknowledged {

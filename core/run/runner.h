@@ -72,9 +72,13 @@ struct runner_worker *runner_worker_new(struct runner *runner, const struct inst
                                         void *worker);
 
 /* FRAME_READY came: boot, pid, start time, low and high are in `row`. `accepted` is called when
- * that is committed, and tasks flow. */
+ * that is committed: tasks may flow, once runner_worker_serve says so. */
 void runner_worker_ready(struct runner_worker *worker, const struct instance_row *row,
                          void (*accepted)(void *context, void *worker));
+
+/* It may have tasks from now on: its generation has taken over. Those of a generation that is given
+ * up have begun nothing. */
+void runner_worker_serve(struct runner_worker *worker);
 
 /* Frames about tasks and logs; others are the daemon's. Returns false for a frame that is none of
  * these, or broken. */
