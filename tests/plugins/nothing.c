@@ -43,7 +43,10 @@ static const struct campaignd_host *host;
 PARAMETER(concurrency, .name = "concurrency", .type = CAMPAIGND_PARAMETER_INTEGER,
           .default_value = "4096", .minimum = 1, .maximum = 65536, .label_en = "Tasks at a time",
           .label_de = "Aufgaben zugleich");
-static const struct campaignd_parameter *const settings[] = {&concurrency, NULL};
+PARAMETER(refuse_after_ms, .name = "refuse_after_ms", .type = CAMPAIGND_PARAMETER_INTEGER,
+          .minimum = 0, .maximum = 60000, .label_en = "Refuse to load, after so long",
+          .label_de = "Das Laden verweigern, nach so langer Zeit");
+static const struct campaignd_parameter *const settings[] = {&concurrency, &refuse_after_ms, NULL};
 
 CHOICE(before, .name = "before", .label_en = "Before the act", .label_de = "Vor der Tat");
 CHOICE(after, .name = "after", .label_en = "After the act, before done",
@@ -83,10 +86,15 @@ static int64_t integer(const struct campaignd_parameters *table, const char *nam
 static int32_t load(const struct campaignd_host *offered, const struct campaignd_parameters *table,
                     void **plugin, struct campaignd_failure *why)
 {
-    (void)plugin, (void)why;
+    (void)plugin;
     host = offered;
     host->set_concurrency((uint32_t)integer(table, "concurrency"));
-    return 0;
+    int64_t refuse_ms = integer(table, "refuse_after_ms");
+    if (!refuse_ms)
+        return 0;
+    usleep((useconds_t)refuse_ms * 1000);
+    snprintf(why->message, sizeof why->message, "refused, as the test wants");
+    return -1;
 }
 
 static int32_t open_job(void *plugin, const struct campaignd_run *run,

@@ -1,0 +1,88 @@
+"""Where a run's promises could break: each of these once did, or nearly."""
+import http.client
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import PATIENCE, Failed, until
+from test_run_kill import AT_ONCE, begin, nothing_lost_nothing_twice, totals_add_up, wait_acts
+
+
+def test_refused_reload_leaves_nothing_in_doubt(site):
+    """The new generation's workers are ready one after the other, and the last one refuses: none may have begun a task."""
+    run = begin(site, recipients=1500, at_once=4)
+    wait_acts(site, 50)
+    site.configure(actions={"null": {"plugin": "nothing", "concurrency": 4},
+                            "spaet": {"plugin": "nothing", "refuse_after_ms": 700}})
+    with pytest.raises(Failed) as failed:
+        site.api("POST", "/v1/reload", {})
+    assert failed.value.status == 422 and "refused, as the test wants" in str(failed.value.answer)
+    assert site.api("GET", "/v1/status")["generation"] == 1
+    site.wait_run(run, "done")
+    nothing_lost_nothing_twice(site, run, 1500, 0)
+
+
+def test_run_goes_on_over_reloads(site):
+    run = begin(site, recipients=2000)
+    for moment in (100, 400, 800, 1200):
+        wait_acts(site, moment)
+        site.ctl("reload")
+    assert site.api("GET", "/v1/status")["generation"] == 5
+    site.wait_run(run, "done")
+    nothing_lost_nothing_twice(site, run, 2000, 0)
+    until(lambda: len(site.workers()) == 1, what="the old workers' end")
+
+
+def hold(path):
+    """Another program's write lock."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    return db
+
+
+def start_and_ignore(site):
+    try:
+        site.start_run("leer")
+    except (OSError, http.client.HTTPException):
+        pass  # the core is killed meanwhile
+
+
+def test_nothing_is_sent_before_the_index_says_that_the_run_runs(site):
+    """state.db cannot be written when the run is ready; killed now, it is prepared anew, so nothing may have been sent."""
+    site.start(customers=300, actions={"null": {"plugin": "nothing", "concurrency": 4}})
+    site.query("langsam", "SELECT id FROM kunde, (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+                          "i < 2000000) SELECT max(i) AS i FROM n) WHERE i > 0 ORDER BY id")
+    site.campaign("leer", [{"name": "eins", "action": "null", "parameters": {"journal": site.act_file}}], "langsam")
+    starting = threading.Thread(target=start_and_ignore, args=(site,))  # it is answered when the run is ready
+    starting.start()
+    run = until(lambda: site.api("GET", "/v1/runs"), what="the run")[0]["number"]
+    state = sqlite3.connect(site.state / "state.db", isolation_level=None, timeout=10)
+    state.execute("CREATE TRIGGER fault BEFORE UPDATE ON run BEGIN SELECT RAISE(ABORT, 'as the test wants'); END")
+    assert site.run(run)["state"] == "preparing"
+    until(lambda: "starts: 300 recipients" in site.log(), 15, "the run to be ready")
+    time.sleep(1)
+    site.kill()
+    site.kill_workers()
+    starting.join()
+    state.execute("DROP TRIGGER fault")
+    site.start()
+    site.wait_run(run, "done")
+    nothing_lost_nothing_twice(site, run, 300, 0)
+
+
+def test_run_survives_a_lock_on_its_files(site):
+    """Outcomes that cannot be committed are kept and come later; nothing is lost, and nobody is asked twice."""
+    run = begin(site, recipients=1500)
+    wait_acts(site, 200)
+    journal, state = hold(site.state / "runs" / f"{run}.db"), hold(site.state / "state.db")
+    time.sleep(6 * PATIENCE)
+    state.execute("ROLLBACK")
+    journal.execute("ROLLBACK")
+    site.wait_run(run, "done")
+    nothing_lost_nothing_twice(site, run, 1500, 0)
