@@ -83,7 +83,7 @@ static void file_says_what_it_is(void **state)
 }
 
 static void assert_cell(const struct rows *rows, unsigned position, int type, const char *text,
-                         size_t length)
+                        size_t length)
 {
     struct rows_value value;
     rows_value(rows, position, &value);
