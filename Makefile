@@ -150,9 +150,12 @@ unit: ## the C tests alone
 	@$(MAKE) --no-print-directory -s unit-binaries
 	@CAMPAIGND_BUILD=$(BUILD) tests/run-unit $(UNIT_TESTS)
 
+# Tests marked `alone` measure speed: nothing else may run beside them.
+PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
 PYTEST_ARGUMENTS ?=
 system: ## the black-box tests alone; PYTEST_ARGUMENTS="-k name" for some of them
-	@CAMPAIGND_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 -m pytest -q -n $${TEST_JOBS:-4} -p no:cacheprovider tests/system plugins $(PYTEST_ARGUMENTS)
+	@CAMPAIGND_BUILD=$(CURDIR)/$(BUILD) $(PYTEST) -n $${TEST_JOBS:-4} -m "not alone" tests/system plugins $(PYTEST_ARGUMENTS)
+	@CAMPAIGND_BUILD=$(CURDIR)/$(BUILD) $(PYTEST) -m alone tests/system plugins $(PYTEST_ARGUMENTS) || [ $$? = 5 ]
 
 check: deps ## both compilers, format, static analysis, layers, unit file
 	@tests/install-packages $(PACKAGES_CHECK)

@@ -407,18 +407,31 @@ static uint32_t needed_low(const struct tasklog *log)
     return log->segments[i].number;
 }
 
-bool tasklog_wants(struct tasklog *log, uint32_t *low, uint32_t *high)
+/* The next segment, when the present one is half full: made without the mutex, as it syncs and others write meanwhile. */
+static void make_next(struct tasklog *log)
 {
     struct error error;
+    struct segment next;
     pthread_mutex_lock(&log->mutex);
     const struct segment *current = &log->segments[log->current];
-    if (log->current + 1 == log->count && current->used > log->segment_size / 2) {
-        struct segment next;
-        if (make_segment(log, current->number + 1, &next, &error) == 0)
-            append_segment(log, &next);
-        else
-            log_error("%s; deliveries pause until it can be made", error.message);
+    bool due = log->current + 1 == log->count && current->used > log->segment_size / 2;
+    uint32_t number = current->number + 1;
+    pthread_mutex_unlock(&log->mutex);
+    if (!due)
+        return;
+    if (make_segment(log, number, &next, &error) != 0) {
+        log_error("%s; deliveries pause until it can be made", error.message);
+        return;
     }
+    pthread_mutex_lock(&log->mutex);
+    append_segment(log, &next);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+bool tasklog_wants(struct tasklog *log, uint32_t *low, uint32_t *high)
+{
+    make_next(log);
+    pthread_mutex_lock(&log->mutex);
     *low = needed_low(log);
     *high = log->segments[log->count - 1].number;
     bool news = *low != log->asked_low || *high != log->asked_high;
@@ -451,7 +464,7 @@ enum tasklog_owner tasklog_try_lock(const char *prefix, int *fd)
     FREE_CLEAN char *path = memory_format("%s.lock", prefix);
     *fd = open(path, O_RDWR | O_CLOEXEC);
     if (*fd < 0)
-        return TASKLOG_NO_LOCK_FILE;
+        return errno == ENOENT ? TASKLOG_NO_LOCK_FILE : TASKLOG_HELD; /* out of descriptors … */
     if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
         return TASKLOG_FREE;
     file_close(fd);

@@ -87,7 +87,7 @@ void tasklog_acknowledge(struct tasklog *log, uint64_t sequence);
 /*
  * Bounds to ask the core for (FRAME_LOG_WANT): true once each time they change. Makes the next
  * segment when the present one is half full, so call it after writing; it may touch the disk for a
- * moment. A failure to make one is logged and tried again.
+ * moment. A failure to make one is logged and tried again. From one thread at a time.
  */
 bool tasklog_wants(struct tasklog *log, uint32_t *low, uint32_t *high);
 void tasklog_grant(struct tasklog *log, uint32_t low, uint32_t high);

