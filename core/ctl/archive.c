@@ -20,7 +20,7 @@ static void add_parameter(struct buffer *path, const char *name, const char *val
 
 int archive_list(struct invocation *invocation)
 {
-    static const char *const columns[] = {"document", "recipient", "step",    "name", "mime_type",
+    static const char *const columns[] = {"document", "recipient", "step",    "name",
                                           "length",   "time",      "outcome", NULL};
     int64_t checked;
     int code = EXIT_OK;

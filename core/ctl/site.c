@@ -46,7 +46,7 @@ int site_plugins(struct invocation *invocation)
 
 int site_problems(struct invocation *invocation)
 {
-    static const char *const columns[] = {"severity", "table", "row", "message", "found_at", NULL};
+    static const char *const columns[] = {"severity", "table", "row", "found_at", "message", NULL};
     REPLY_CLEAN struct reply reply = {0};
     bool done;
     int code = ask(invocation, "GET", "problems", &reply, &done);

@@ -310,22 +310,30 @@ static const char *heading(const struct table *table, size_t column)
     return table->as_given ? table->keys[column] : message_label(table->keys[column]);
 }
 
-/* Take columns from the widest until the row fits. */
-static void fit(size_t *widths, size_t columns)
+struct column {
+    size_t width;
+    bool empty; /* in every row: not shown */
+    bool right; /* numbers and their heading stand to the right */
+    bool rigid; /* half of it would say nothing */
+};
+
+/* Take from the widest until the row fits; false: it cannot. */
+static bool fit(struct column *columns, size_t count)
 {
-    size_t room = table_terminal_width(), total = 0;
-    for (size_t i = 0; i < columns; i++)
-        total += widths[i] + (i ? GAP : 0);
-    while (total > room) {
-        size_t widest = 0;
-        for (size_t i = 1; i < columns; i++)
-            if (widths[i] > widths[widest])
-                widest = i;
-        if (widths[widest] <= NARROWEST)
-            return;
-        widths[widest]--;
-        total--;
+    size_t room = table_terminal_width() + GAP, total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += columns[i].empty ? 0 : columns[i].width + GAP;
+    for (; total > room; total--) {
+        struct column *widest = NULL;
+        for (size_t i = 0; i < count; i++)
+            if (!columns[i].rigid && !columns[i].empty &&
+                (!widest || columns[i].width > widest->width))
+                widest = &columns[i];
+        if (!widest || widest->width <= NARROWEST)
+            return false;
+        widest->width--;
     }
+    return true;
 }
 
 static void print_cell(const char *text, size_t width, bool right, bool last, enum colour colour)
@@ -338,42 +346,109 @@ static void print_cell(const char *text, size_t width, bool right, bool last, en
         printf("%*s", GAP, "");
 }
 
-/* A column's width, and whether it holds numbers: those and their heading stand to the right. */
-static void measure(const struct table *table, size_t column, size_t *width, bool *right)
+static void measure(const struct table *table, size_t index, struct column *column)
 {
-    *width = table_width(heading(table, column));
+    const char *key = table->as_given ? "" : table->keys[index];
     bool numbers = false, others = false;
-    for (size_t i = column; i < table->count; i += table->columns) {
+    *column = (struct column){.width = table_width(heading(table, index))};
+    for (size_t i = index; i < table->count; i += table->columns) {
         const struct cell *cell = &table->cells[i];
-        if (cell->width > *width)
-            *width = cell->width;
+        if (cell->width > column->width)
+            column->width = cell->width;
         numbers = numbers || cell->number;
         others = others || (!cell->number && cell->width);
     }
-    *right = numbers && !others;
+    column->empty = !numbers && !others && !table->as_given;
+    column->right = numbers && !others;
+    column->rigid = column->right || is_time(key) || is_state(key) || text_equal(key, "document");
+}
+
+/* The bytes of the text's first line, cut at a blank where there is one. */
+static size_t first_line(const char *text, size_t limit)
+{
+    size_t total = 0, width, blank = 0, at = 0;
+    while (text[at]) {
+        size_t size = step(text + at, &width);
+        if (text[at] == ' ')
+            blank = at;
+        if (total + width > limit)
+            return blank ? blank : at ? at : size;
+        total += width;
+        at += size;
+    }
+    return at;
+}
+
+/* What somebody must read to the end goes on in the next line, below itself. */
+static void print_wrapped(const char *text, size_t width, size_t indent)
+{
+    for (size_t size; *text; text += size + (text[size] == ' ')) {
+        size = first_line(text, width);
+        printf("%.*s", (int)size, text);
+        if (text[size])
+            printf("\n%*s", (int)indent, "");
+    }
+}
+
+static bool wraps(const struct table *table, size_t column)
+{
+    const char *key = table->as_given ? "" : table->keys[column];
+    return terminal && column + 1 == table->columns &&
+           (text_equal(key, "message") || text_equal(key, "reason"));
+}
+
+static void print_row(const struct table *table, const struct column *columns,
+                      const struct cell *cells)
+{
+    size_t indent = 0, last = table->columns - 1;
+    while (last && columns[last].empty)
+        last--;
+    for (size_t i = 0; i <= last; i++) {
+        const struct column *column = &columns[i];
+        if (column->empty)
+            continue;
+        if (cells && wraps(table, i))
+            print_wrapped(cells[i].text, column->width, indent);
+        else
+            print_cell(cells ? cells[i].text : heading(table, i), column->width, column->right,
+                       i == last, cells ? cells[i].colour : COLOUR_BOLD);
+        indent += column->width + GAP;
+    }
+    putchar('\n');
+}
+
+/* Too many columns for the terminal: each row as lines of its own. */
+static void print_records(const struct table *table)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < table->columns; i++)
+        if (table_width(heading(table, i)) > width)
+            width = table_width(heading(table, i));
+    for (size_t i = 0; i < table->count; i++) {
+        const struct cell *cell = &table->cells[i];
+        const char *name = heading(table, i % table->columns);
+        if (i && i % table->columns == 0)
+            putchar('\n');
+        if (cell->width)
+            printf("%s%s%s%*s  %s\n", table_colour(COLOUR_BOLD), name, table_colour_end(),
+                   (int)(width - table_width(name)), "", cell->text);
+    }
 }
 
 void table_print(const struct table *table)
 {
+    struct column columns[TABLE_COLUMNS_MAXIMUM];
     if (!table->count) {
         puts(message(MESSAGE_NOTHING));
         return;
     }
-    size_t widths[TABLE_COLUMNS_MAXIMUM];
-    bool right[TABLE_COLUMNS_MAXIMUM];
     for (size_t i = 0; i < table->columns; i++)
-        measure(table, i, &widths[i], &right[i]);
-    if (terminal)
-        fit(widths, table->columns);
-    for (size_t i = 0; i < table->columns; i++)
-        print_cell(heading(table, i), widths[i], right[i], i + 1 == table->columns, COLOUR_BOLD);
-    putchar('\n');
-    for (size_t i = 0; i < table->count; i++) {
-        size_t column = i % table->columns;
-        bool last = column + 1 == table->columns;
-        print_cell(table->cells[i].text, widths[column], right[column], last,
-                   table->cells[i].colour);
-        if (last)
-            putchar('\n');
+        measure(table, i, &columns[i]);
+    if (terminal && !fit(columns, table->columns)) {
+        print_records(table);
+        return;
     }
+    print_row(table, columns, NULL);
+    for (size_t i = 0; i < table->count; i += table->columns)
+        print_row(table, columns, &table->cells[i]);
 }

@@ -1,5 +1,7 @@
-/* Tables and text for a terminal: columns as wide as their UTF-8 really is, cut to the terminal;
- * colour only there, and not with NO_COLOR. What comes from outside cannot steer the terminal. */
+/* Tables and text for a terminal: columns as wide as their UTF-8 really is, cut to the terminal,
+ * but for times, numbers and states; a message in the last column goes on in the next line, and
+ * what has too many columns is shown as a list. Columns with nothing in them are left out. Colour
+ * only on a terminal, and not with NO_COLOR. What comes from outside cannot steer the terminal. */
 #ifndef CAMPAIGND_CTL_TABLE_H
 #define CAMPAIGND_CTL_TABLE_H
 
