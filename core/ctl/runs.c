@@ -31,7 +31,7 @@ static const char *text(const json_t *object, const char *key)
 /* ---- sums over a run's steps */
 
 struct progress {
-    int64_t total, finished, delivered, rejected, unknown;
+    int64_t total, finished, delivered, rejected, unknown, deferred;
 };
 
 static struct progress progress_of(const json_t *run)
@@ -44,6 +44,7 @@ static struct progress progress_of(const json_t *run)
         sum.delivered += number(step, "delivered");
         sum.rejected += number(step, "rejected");
         sum.unknown += number(step, "unknown");
+        sum.deferred += number(step, "deferred");
         sum.finished += number(step, "delivered") + number(step, "rejected") +
                         number(step, "skipped") + number(step, "unknown");
     }
@@ -62,8 +63,8 @@ static int percent(const struct progress *progress)
 
 int runs_list(struct invocation *invocation)
 {
-    static const char *const columns[] = {"number",     "campaign", "state",        "started_at",
-                                          "recipients", "progress", "requested_by", NULL};
+    static const char *const columns[] = {"number",     "campaign", "state", "started_at",
+                                          "recipients", "progress", NULL};
     int64_t limit = 0;
     int code = invocation->limit ? parse_number(invocation, invocation->limit, &limit) : EXIT_OK;
     if (code)
@@ -230,9 +231,14 @@ static char *progress_line(const json_t *run, bool bar)
         append_bar(&line, percent(&progress));
     buffer_printf(&line, "%3d %%  %s/%s", percent(&progress), message_number(progress.finished),
                   message_number(progress.total));
+    if (progress.deferred)
+        buffer_printf(&line, "  %s %s", message_number(progress.deferred),
+                      message_label("deferred"));
+    bool stands = progress.deferred == progress.total - progress.finished;
     double rate = json_number_value(json_object_get(run, "rate_per_s"));
-    if (rate > 0)
-        buffer_printf(&line, "  %s/s", message_decimal(rate));
+    if (stands || rate < 0.05) /* what it did before would foretell nothing */
+        return buffer_steal(&line);
+    buffer_printf(&line, "  %s/s", message_decimal(rate));
     json_t *left = json_object_get(run, "eta_s");
     if (json_is_number(left) && text_equal(state, "running")) {
         FREE_CLEAN char *time = table_value("eta_s", left);
@@ -252,6 +258,17 @@ static void print_progress(const json_t *run)
         puts(line);
     }
     fflush(stdout);
+}
+
+/* Why it stands still, once: the bar has no room for it. */
+static void print_reason(const json_t *run, char *last, size_t size)
+{
+    const char *reason = text_equal(text(run, "state"), "running") ? text(run, "reason") : "";
+    if (*reason && !text_equal(reason, last)) {
+        FREE_CLEAN char *clean = table_clean(reason, false);
+        printf("%s%s\n", table_on_terminal() ? "\r\033[K" : "", clean);
+    }
+    text_copy(last, size, reason);
 }
 
 static bool is_over(const char *state)
@@ -310,12 +327,15 @@ static int leave(struct invocation *invocation, int64_t run)
 int runs_watch_number(struct invocation *invocation, int64_t run)
 {
     bool terminal = table_on_terminal() && !invocation->json;
+    char reason[600] = "";
     catch_interrupts();
     for (;;) {
         REPLY_CLEAN struct reply reply = {0};
         int code = get_run(invocation, run, &reply);
-        if (!code && !invocation->json)
+        if (!code && !invocation->json) {
+            print_reason(reply.json, reason, sizeof reason);
             print_progress(reply.json);
+        }
         bool over = code || is_over(text(reply.json, "state"));
         bool stuck = !over && !terminal && text_equal(text(reply.json, "state"), "paused");
         if ((over || stuck) && terminal)
