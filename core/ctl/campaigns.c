@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -102,8 +103,12 @@ static int save_part(struct invocation *invocation, const struct part *part)
                       part->content.size);
 }
 
+/* "FOLDER/" is made where it is missing. */
 static bool names_folder(const char *path)
 {
+    size_t length = strlen(path);
+    if (length > 1 && path[length - 1] == '/')
+        mkdir(path, 0777);
     BUFFER_CLEAN struct buffer probe = {0};
     buffer_printf(&probe, "%s/.", path);
     return access(probe.data, F_OK) == 0;
@@ -114,7 +119,8 @@ static int output_parts(struct invocation *invocation, const json_t *parts)
     size_t count = json_array_size(parts);
     if (!count)
         say(MESSAGE_PREVIEW_EMPTY);
-    if (invocation->output && count > 1 && !names_folder(invocation->output))
+    bool folder = count && invocation->output && names_folder(invocation->output);
+    if (invocation->output && count > 1 && !folder)
         return fail(invocation, EXIT_USAGE, MESSAGE_PREVIEW_SEVERAL,
                     message_number((int64_t)count));
     int code = EXIT_OK;

@@ -138,8 +138,6 @@ static char *hint(const struct invocation *invocation, int code, long status)
     const char *noun = invocation->command->noun;
     if (code == EXIT_NOT_FOUND && invocation->command->verb)
         return message_with(MESSAGE_HINT_LIST, noun, (char *)NULL);
-    if (code == EXIT_NOT_FOUND && text_equal(noun, "preview"))
-        return message_with(MESSAGE_HINT_LIST, "campaign", (char *)NULL);
     if (code == EXIT_CONFLICT && invocation->command->verb &&
         text_equal(invocation->command->verb, "edit"))
         return message_with(MESSAGE_HINT_CHANGED, (char *)NULL);

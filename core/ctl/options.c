@@ -60,7 +60,7 @@ static const char *command_name(const struct invocation *invocation)
     const struct command *command = invocation->command;
     if (!command)
         return "";
-    text_copy(name, sizeof name, command->noun);
+    snprintf(name, sizeof name, " %s", command->noun);
     if (command->verb) {
         strncat(name, " ", sizeof name - strlen(name) - 1);
         strncat(name, command->verb, sizeof name - strlen(name) - 1);

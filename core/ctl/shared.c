@@ -149,6 +149,7 @@ int save_bytes(struct invocation *invocation, const char *path, const char *name
     }
     if (!is_folder(path))
         return write_file(invocation, path, O_TRUNC, data, size);
-    FREE_CLEAN char *inside = memory_format("%s/%s", path, name);
+    bool closed = path[strlen(path) - 1] == '/';
+    FREE_CLEAN char *inside = memory_format("%s%s%s", path, closed ? "" : "/", name);
     return write_file(invocation, inside, O_TRUNC, data, size);
 }
