@@ -309,6 +309,42 @@ static void list_runs(struct daemon *daemon, struct api_request *request)
     answer_with_steps(daemon, request, runner_runs_json(daemon->runner, limit));
 }
 
+/* What a pause or a cancel has changed is answered when it is durable: a core that is killed right
+ * after its answer must not go on sending. */
+struct steered {
+    struct store_work work;
+    struct daemon *daemon;
+    struct api_request *request;
+};
+
+static int apply_nothing(struct store_work *work, struct error *error)
+{
+    (void)work, (void)error;
+    return 0;
+}
+
+static void on_steered(struct store_work *work, const struct error *failed)
+{
+    struct steered *steered = (struct steered *)work;
+    if (failed)
+        api_answer_error(steered->request, failed);
+    else
+        show_run(steered->daemon, steered->request);
+    free(steered);
+}
+
+static void answer_when_durable(struct daemon *daemon, struct api_request *request)
+{
+    struct steered *steered = memory_new(sizeof *steered);
+    *steered = (struct steered){.work = {.database = &daemon->state.database,
+                                         .apply = apply_nothing,
+                                         .done = on_steered,
+                                         .keep = true},
+                                .daemon = daemon,
+                                .request = request};
+    store_submit(daemon->store, &steered->work);
+}
+
 static void steer(struct daemon *daemon, struct api_request *request)
 {
     struct error error;
@@ -319,7 +355,7 @@ static void steer(struct daemon *daemon, struct api_request *request)
                      ? runner_resume(daemon->runner, request->run, &error)
                      : runner_cancel(daemon->runner, request->run, &error);
     if (result == 0)
-        show_run(daemon, request);
+        answer_when_durable(daemon, request);
     else
         api_answer_error(request, &error);
 }

@@ -1,5 +1,7 @@
 """Pause, resume, cancel and stop take back at once what has not begun; what has begun ends."""
 import signal
+import sqlite3
+import threading
 import time
 
 from conftest import until
@@ -56,7 +58,14 @@ def test_paused_run_stays_paused_over_a_restart(site):
 def test_pause_counts_although_the_core_is_killed_right_after_its_answer(site):
     run = begin(site, recipients=RECIPIENTS)
     wait_acts(site, 100)
-    site.api("POST", f"/v1/runs/{run}/pause")
+    lock = sqlite3.connect(site.state / "state.db", isolation_level=None, timeout=10)
+    lock.execute("BEGIN IMMEDIATE")
+    pausing = threading.Thread(target=site.api, args=("POST", f"/v1/runs/{run}/pause"))
+    pausing.start()
+    pausing.join(0.5)
+    assert pausing.is_alive(), "answered before it could be durable"
+    lock.execute("ROLLBACK")
+    pausing.join()
     site.restart(signal.SIGKILL)
     assert site.run(run)["state"] == "paused"
 
