@@ -286,6 +286,7 @@ static void close_quietly(uv_handle_t *handle)
 
 static void finish_stop(struct daemon *daemon)
 {
+    runner_end(daemon->runner);
     store_stop(daemon->desk);
     store_stop(daemon->store);
     supervisor_free(daemon->supervisor);

@@ -81,6 +81,7 @@ struct runner {
     uv_timer_t tick;
     uv_idle_t soon; /* a dispatch is due */
     bool quiet;
+    bool over;           /* the store is about to end: what is not settled is the next start's */
     int64_t retry_at_us; /* a claim failed: not before */
 };
 

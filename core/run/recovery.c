@@ -42,19 +42,37 @@ struct recovery {
  * -----------------------------------------------------------------------------------------------------
  */
 
-/* End the process that the instance's row names, and no other: through a descriptor that cannot
- * come to mean a later one. */
-static void end_owner(const struct recovery *recovery)
+static bool same_boot(const struct tasklog_identity *identity)
 {
-    pid_t pid = (pid_t)recovery->row.identity.pid;
+    struct tasklog_identity here;
+    return tasklog_identify(&here, NULL) != 0 ||
+           memcmp(here.boot, identity->boot, sizeof here.boot) == 0;
+}
+
+static bool is_dead(int pidfd, int wait_ms)
+{
+    struct pollfd dead = {.fd = pidfd, .events = POLLIN};
+    return poll(&dead, 1, wait_ms) > 0;
+}
+
+/* End the process that the instance's row names, and no other: through a descriptor that cannot
+ * come to mean a later one. Returns whether it is sure to be gone. */
+static bool end_owner(const struct recovery *recovery)
+{
+    const struct tasklog_identity *identity = &recovery->row.identity;
+    pid_t pid = (pid_t)identity->pid;
+    if (!same_boot(identity))
+        return true; /* whoever has that number now is another */
     FD_CLEAN int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (pidfd < 0 || tasklog_process_start(pid) != recovery->row.identity.pid_start)
-        return;
+    if (pidfd < 0)
+        return errno == ESRCH;
+    uint64_t start = tasklog_process_start(pid);
+    if (start != identity->pid_start)
+        return start || is_dead(pidfd, 0);
     log_warning("worker %s (process %d) still holds its log after the recovery wait; it is ended",
                 recovery->row.id, (int)pid);
     syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-    struct pollfd dead = {.fd = pidfd, .events = POLLIN};
-    poll(&dead, 1, 1000);
+    return is_dead(pidfd, 1000);
 }
 
 static void keep_record(void *context, enum tasklog_record type, const struct tasklog_task *task,
@@ -76,13 +94,11 @@ static void keep_record(void *context, enum tasklog_record type, const struct ta
 
 static void read_log(struct recovery *recovery)
 {
-    struct tasklog_identity here;
     const struct tasklog_identity *identity = &recovery->row.identity;
     recovery->believed =
         tasklog_read(recovery->prefix, identity, recovery->row.low, recovery->row.high, keep_record,
                      recovery, &recovery->doubt) == 0;
-    if (recovery->believed && !recovery->row.durable_begin && tasklog_identify(&here, NULL) == 0 &&
-        memcmp(here.boot, identity->boot, sizeof here.boot) != 0) {
+    if (recovery->believed && !recovery->row.durable_begin && !same_boot(identity)) {
         recovery->believed = false;
         error_set(&recovery->doubt, ERROR_INPUT,
                   "the machine was started anew, and this action is set to durable_begin = no");
@@ -98,8 +114,9 @@ static void try_recovery(uv_work_t *pool)
         end_owner(recovery);
         recovery->owner = tasklog_try_lock(recovery->prefix, &recovery->lock_fd);
     }
-    if (recovery->owner == TASKLOG_NO_LOCK_FILE)
-        end_owner(recovery); /* nothing tells whether it lives: make sure that it does not */
+    /* Without the file nothing tells whether it lives: make sure that it does not. */
+    if (recovery->owner == TASKLOG_NO_LOCK_FILE && !end_owner(recovery))
+        recovery->owner = TASKLOG_HELD;
     if (recovery->owner != TASKLOG_HELD)
         read_log(recovery);
 }
@@ -239,8 +256,13 @@ static void settle_runs(struct recovery *recovery)
 static void on_tried(uv_work_t *pool, int status)
 {
     struct recovery *recovery = pool->data;
+    bool held = recovery->owner == TASKLOG_HELD;
     (void)status;
-    if (recovery->owner == TASKLOG_HELD) {
+    if (recovery->runner->over || (held && recovery->runner->quiet)) { /* the next start's */
+        uv_close((uv_handle_t *)&recovery->timer, on_recovery_closed);
+        return;
+    }
+    if (held) {
         uv_timer_start(&recovery->timer, on_retry, LOCK_RETRY_MS, 0);
         return;
     }
@@ -252,6 +274,8 @@ static void on_tried(uv_work_t *pool, int status)
 
 void recovery_begin(struct runner *runner, const struct instance_row *row)
 {
+    if (runner->over)
+        return;
     struct recovery *recovery = memory_new(sizeof *recovery);
     recovery->runner = runner;
     recovery->row = *row;

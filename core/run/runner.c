@@ -843,6 +843,11 @@ void runner_quiesce(struct runner *runner)
     reader_stop_all();
 }
 
+void runner_end(struct runner *runner)
+{
+    runner->over = true;
+}
+
 bool runner_busy(const struct runner *runner)
 {
     return runner->recoveries || store_busy(runner->is.store);

@@ -57,7 +57,10 @@ void runner_quiesce(struct runner *runner);
 /* Is a store work or a recovery under way? */
 bool runner_busy(const struct runner *runner);
 
-/* After store_stop(): free all. */
+/* Right before store_stop(): whatever is not settled by then is left to the next start. */
+void runner_end(struct runner *runner);
+
+/* After store_stop(), and when the loop is empty: free all. */
 void runner_free(struct runner *runner);
 
 void runner_set_action(struct runner *runner, const struct runner_action *action);

@@ -263,6 +263,18 @@ static void on_closed(uv_handle_t *handle)
     free(store);
 }
 
+/* What was handed over while the last of it was reported: this thread is the writer now. */
+static bool work_off_rest(struct store *store)
+{
+    struct queue batch;
+    queue_init(&batch);
+    queue_move(&batch, &store->incoming);
+    if (!batch.first)
+        return false;
+    work_off(store, &batch, true);
+    return true;
+}
+
 void store_stop(struct store *store)
 {
     pthread_mutex_lock(&store->mutex);
@@ -270,6 +282,8 @@ void store_stop(struct store *store)
     pthread_cond_signal(&store->wake);
     pthread_mutex_unlock(&store->mutex);
     pthread_join(store->thread, NULL);
-    report(store);
+    do
+        report(store);
+    while (work_off_rest(store));
     uv_close((uv_handle_t *)&store->async, on_closed);
 }

@@ -76,6 +76,75 @@ def test_nothing_is_sent_before_the_index_says_that_the_run_runs(site):
     nothing_lost_nothing_twice(site, run, 300, 0)
 
 
+def test_stop_does_not_wait_for_an_old_worker_that_stands_still(site):
+    """Its recovery is the next start's."""
+    run = begin(site, recipients=300, at_once=4, delay_ms=20, daemon={"recovery_wait": "1h"})
+    wait_acts(site, 30)
+    old = site.kill_workers(signal.SIGSTOP)
+    site.kill()
+    site.start()
+    assert site.steps(run)["eins"]["claimed"] > 0
+    began = time.monotonic()
+    assert site.stop() == 0
+    assert time.monotonic() - began < 5 * PATIENCE
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    site.start()
+    site.wait_run(run, "done")
+    nothing_lost_nothing_twice(site, run, 300, 4)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """16 MB: room for two logs and little else."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=28m", "none", folder]).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(disk):
+    """Leave no byte; returns the file to be removed."""
+    file = disk / "fills"
+    with open(file, "wb", buffering=0) as out:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while True:
+                    out.write(bytes(size))
+            except OSError:
+                pass
+    return file
+
+
+def test_full_disk_loses_nothing(small_disk, site):
+    """Outcomes wait until there is room; nothing is begun meanwhile that could not be written down."""
+    site.state = small_disk / "state"
+    run = begin(site, recipients=1000, delay_ms=5)
+    wait_acts(site, 100)
+    filler = fill(small_disk)
+    until(lambda: "full" in site.log(), 10, "the daemon to notice")
+    time.sleep(1)
+    site.api("GET", "/v1/status")
+    filler.unlink()
+    site.wait_run(run, "done")
+    nothing_lost_nothing_twice(site, run, 1000, 0)
+
+
+def test_killed_and_stopped_on_a_full_disk(small_disk, site):
+    site.state = small_disk / "state"
+    run = begin(site, recipients=1000, delay_ms=5, daemon={"stop_timeout": "1s"})
+    wait_acts(site, 100)
+    filler = fill(small_disk)
+    until(lambda: "full" in site.log(), 10, "the daemon to notice")
+    site.kill(signal.SIGTERM, timeout=25)
+    filler.unlink()
+    site.start()
+    site.wait_run(run, "done")
+    nothing_lost_nothing_twice(site, run, 1000, 0)
+
+
 def test_run_survives_a_lock_on_its_files(site):
     """Outcomes that cannot be committed are kept and come later; nothing is lost, and nobody is asked twice."""
     run = begin(site, recipients=1500)
