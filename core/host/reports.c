@@ -254,28 +254,37 @@ int reports_file(struct reports *reports, const char *report, const char *name, 
 
 /* ---- rendering */
 
+/* A letter that is being laid out. */
+struct laying_out {
+    struct report *report;
+    const char *recipient;
+};
+
 static const void *on_find_file(void *context, const char *name, size_t *size)
 {
-    const struct file *file = find_file(context, name);
+    const struct laying_out *laying_out = context;
+    const struct file *file = find_file(laying_out->report, name);
     *size = file ? file->size : 0;
     return file ? file->content : NULL;
 }
 
 static void on_warning(void *context, unsigned line, unsigned column, const char *message)
 {
-    struct report *report = context;
-    struct reports *reports = report->reports;
+    const struct laying_out *laying_out = context;
+    struct reports *reports = laying_out->report->reports;
     pthread_mutex_lock(&reports->mutex);
     unsigned count = ++reports->warnings;
     pthread_mutex_unlock(&reports->mutex);
     if (count <= WARNINGS_MAX)
-        log_warning("the report »%s«, line %u, column %u: %s%s", report->name, line, column,
-                    message, count == WARNINGS_MAX ? " (further warnings are left out)" : "");
+        log_warning("the report »%s« for recipient %s, line %u, column %u: %s%s",
+                    laying_out->report->name, laying_out->recipient, line, column, message,
+                    count == WARNINGS_MAX ? " (further warnings are left out)" : "");
 }
 
-static int lay_out(struct report *report, const struct buffer *html, struct buffer *pdf,
+static int lay_out(struct laying_out *laying_out, const struct buffer *html, struct buffer *pdf,
                    struct error *error)
 {
+    const struct report *report = laying_out->report;
     struct letter_request request = {
         .html = buffer_string(html),
         .html_size = html->size,
@@ -284,13 +293,14 @@ static int lay_out(struct report *report, const struct buffer *html, struct buff
         .created_us = report->reports->created_us,
         .find_file = on_find_file,
         .warn = on_warning,
-        .context = report,
+        .context = laying_out,
     };
     return layout_render(report->reports->layout, &request, pdf, error);
 }
 
-int reports_render(struct reports *reports, const char *name, const struct template_data *data,
-                   struct buffer *out, struct buffer *title, struct error *error)
+int reports_render(struct reports *reports, const char *name, const char *recipient,
+                   const struct template_data *data, struct buffer *out, struct buffer *title,
+                   struct error *error)
 {
     struct report *report = find(reports, name, error);
     if (!report)
@@ -304,7 +314,7 @@ int reports_render(struct reports *reports, const char *name, const struct templ
     };
     int result = template_render(report->compiled, data, &options, letter ? &html : out, error);
     if (result == 0 && letter)
-        result = lay_out(report, &html, out, error);
+        result = lay_out(&(struct laying_out){report, recipient}, &html, out, error);
     if (result != 0)
         return error_prefix(error, "the report »%s«: ", report->name);
     buffer_text(title, report->title);

@@ -28,9 +28,10 @@ const struct template_partials *reports_partials(const struct reports *reports);
 int reports_check(struct reports *reports, const char *name, struct error *error);
 
 /* [any thread] Append the rendered report to `out`, and to `title` the document's name for people
- * ("Infoschreiben.pdf"). */
-int reports_render(struct reports *reports, const char *name, const struct template_data *data,
-                   struct buffer *out, struct buffer *title, struct error *error);
+ * ("Infoschreiben.pdf"). `recipient` is for warnings. */
+int reports_render(struct reports *reports, const char *name, const char *recipient,
+                   const struct template_data *data, struct buffer *out, struct buffer *title,
+                   struct error *error);
 
 /* [any thread] A file that belongs to a report; stays as long as the reports. 0, or -1: none. */
 int reports_file(struct reports *reports, const char *report, const char *name, const char **data,

@@ -220,7 +220,8 @@ static int32_t host_report_render(const char *report, campaignd_task handle,
     struct error error;
     struct job_row row = engine_row(task);
     struct template_data data = {.lookup = job_lookup, .context = &row};
-    if (reports_render(task->job->reports, report, &data, &bytes, &title, &error) != 0)
+    if (reports_render(task->job->reports, report, host_key(handle), &data, &bytes, &title,
+                       &error) != 0)
         return fail(why, "%s", error.message);
     keep(task, &bytes, out);
     if (name)
