@@ -125,6 +125,11 @@ static void on_started(void *context, int64_t number, const struct error *failed
     launch->result.run = number;
     launch->next = waiting;
     waiting = launch;
+    /* A new run is not known yet, and will change. That of a repeated request may be long over. */
+    json_t *run = runner_run_json(launch->daemon->runner, number);
+    if (run)
+        launch_run_changed(launch->daemon);
+    json_decref(run);
 }
 
 static void start_run(struct launch *launch)
@@ -132,7 +137,6 @@ static void start_run(struct launch *launch)
     runner_start_run(launch->daemon->runner, json_incref(launch->definition), &launch->source,
                      launch->uuid, launch->requested_by, launch->request, launch->force, on_started,
                      launch);
-    launch_run_changed(launch->daemon); /* a repeated request's run may be long under way */
 }
 
 /* ---- check ---- */
