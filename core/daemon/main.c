@@ -105,9 +105,13 @@ static int make_folders(const struct conf *conf, const struct passwd *user, stru
     if (user && (give_to(state_dir, user->pw_uid, user->pw_gid, error) != 0 ||
                  (new_run && give_to(run, user->pw_uid, user->pw_gid, error) != 0)))
         return -1;
-    if ((user || site) && give_to(definitions, user ? user->pw_uid : geteuid(),
-                                  site ? site->gr_gid : (gid_t)-1, error) != 0)
+    if (user && give_to(definitions, user->pw_uid, (gid_t)-1, error) != 0)
         return -1;
+    if (site && chown(definitions, (uid_t)-1, site->gr_gid) != 0)
+        return error_errno(error, errno,
+                           "%s: cannot give %s to site_group; started as another than root, "
+                           "campaignd must be a member of »%s«",
+                           conf->file, definitions, conf->daemon.site_group);
     return 0;
 }
 
