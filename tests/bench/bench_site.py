@@ -151,20 +151,24 @@ class Site:
     # ---- its processes
 
     def processes(self):
-        """{"core": pid, "worker": pid, …}."""
+        """{"core": pid, NAME-OF-ACTION: pid, …}; the log says which worker is whose."""
         core = self.process.pid
-        found = {"core": core}
-        for child in pathlib.Path(f"/proc/{core}/task/{core}/children").read_text().split():
-            found["worker" if "worker" not in found else f"worker {child}"] = int(child)
-        return found
+        children = pathlib.Path(f"/proc/{core}/task/{core}/children").read_text().split()
+        log = (self.folder / "log").read_text(errors="replace")
+        return {"core": core, **{name: int(pid) for name, pid in re.findall(r"action »(.+)«: worker (\d+) is ready", log)
+                                 if pid in children}}
+
+    def processor_since(self, before):
+        """What processor_s() says, less what it said before."""
+        return {name: seconds - before.get(name, 0) for name, seconds in self.processor_s().items()}
 
     def peak_mb(self):
-        """{"core": MB, "worker": MB}: each process's largest resident size so far."""
+        """{"core": MB, NAME-OF-ACTION: MB}: each process's largest resident size so far."""
         return {name: int(re.search(r"VmHWM:\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) / 1024
                 for name, pid in self.processes().items()}
 
     def processor_s(self):
-        """{"core loop": seconds of processor, "core store": …, "worker loop": …}, so far; unnamed threads together."""
+        """{"core loop": seconds of processor, "core store": …, "null loop": …}, so far; unnamed threads together."""
         used = {}
         for name, pid in self.processes().items():
             for task in pathlib.Path(f"/proc/{pid}/task").iterdir():

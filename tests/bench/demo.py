@@ -81,8 +81,12 @@ class Letters(Row):
 
     def ours(self):
         remove_folder(self.folder / "Maildir")
+        before = self.site.processor_s()
         run, seconds = self.site.run(self.campaign)
         check_steps(self.site, run)
+        self.details["processor_ms_per_recipient"] = {
+            name: round(used * 1000 / RECIPIENTS, 2) for name, used in self.site.processor_since(before).items()
+            if used * 1000 / RECIPIENTS >= 0.01}
         self.details["run_s"] = round(seconds, 2)
         self.details["run"] = run["number"]
         return RECIPIENTS / seconds
@@ -99,6 +103,13 @@ class Mails(Letters):
     peer_name = "Python: email + mailbox.Maildir, one ready-made PDF attached, no letter made"
     note = "ours makes, files and attaches a letter for each mail in the same time; both sync each mail"
     campaign = "Informationskampagne"
+
+    def ours(self):
+        rate = super().ours()
+        mails = len(os.listdir(self.folder / "Maildir" / "new"))
+        if mails != RECIPIENTS:
+            raise Trouble(f"{mails} mails lie in the Maildir, not {RECIPIENTS}")
+        return rate
 
     def people(self):
         definitions = sqlite3.connect(self.site.definitions(), timeout=10)
@@ -142,7 +153,8 @@ class Mails(Letters):
 
     @staticmethod
     def message(template, person, letter):
-        text = re.sub(r"{{[{&#^/]?\s*(\w+)\s*}{2,3}", lambda match: html.escape(str(person.get(match.group(1)) or "")), template)
+        text = re.sub(r"{{[#^/]\s*\w+\s*}}", "", template)
+        text = re.sub(r"{{\s*(\w+)\s*}}", lambda match: html.escape(str(person.get(match.group(1)) or "")), text)
         message = email.message.EmailMessage(policy=email.policy.SMTP)
         message["From"] = "Alpenrad Manufaktur <info@alpenrad.example>"
         message["To"] = person["email"]

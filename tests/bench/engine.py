@@ -64,10 +64,8 @@ class Tasks(Row):
     def ours(self):
         before = self.site.processor_s()
         seconds = run_all(self.site, MANY)
-        after = self.site.processor_s()
-        used = {name: after[name] - before.get(name, 0) for name in after}
-        self.details["processor_us_per_task"] = {name: round(value * 1e6 / MANY, 2) for name, value in sorted(
-            used.items(), key=lambda item: -item[1]) if value * 1e6 / MANY >= 0.01}
+        self.details["processor_us_per_task"] = {
+            name: round(used * 1e6 / MANY, 2) for name, used in self.site.processor_since(before).items() if used * 1e6 / MANY >= 0.01}
         return MANY / seconds
 
     def peer(self):
