@@ -506,12 +506,13 @@ static void what_is_put_off_too_long_is_rejected(void **state)
     struct error error;
     int64_t next_us;
     make_one(is, 1);
-    journal_set_retry(is->journal, 1, 1000, 1);
+    journal_set_retry(is->journal, 1, 1000, 100000);
     end(is, claim(is, 1, "a", 1), 1, 1, OUTCOME_DEFERRED);
     assert_int_equal(counts_of(is, 1).deferred, 1);
     begin(is);
     assert_int_equal(journal_due(is->journal, INT64_MAX, &next_us, &error), 0);
     commit(is);
+    usleep(100000);
     end(is, claim(is, 1, "a", 1), 1, 1, OUTCOME_DEFERRED);
     assert_int_equal(counts_of(is, 1).ended[OUTCOME_REJECTED], 1);
     assert_true(journal_finished(is->journal));

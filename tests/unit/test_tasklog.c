@@ -369,6 +369,27 @@ static void another_logs_segment_is_noticed(void **state)
     tasklog_remove(other_prefix, &error);
 }
 
+static void another_logs_record_is_none_of_ours(void **state)
+{
+    struct fixture *is = *state;
+    struct error error;
+    FREE_CLEAN char *other_prefix = memory_format("%s/abd", is->folder);
+    FREE_CLEAN char *theirs = memory_format("%s.000001", other_prefix);
+    struct tasklog_identity other = new_identity(8);
+    struct tasklog *log = tasklog_open(other_prefix, &other, SEGMENT, &error);
+    struct tasklog_task one = task(77);
+    char record[RECORD];
+    assert_int_equal(tasklog_begin(log, &one, &error), 0);
+    tasklog_close(log);
+    FD_CLEAN int fd = open(theirs, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(pread(fd, record, sizeof record, HEADER), sizeof record);
+    begin(is, 1);
+    close_log(is);
+    write_at(is, HEADER + RECORD, record, sizeof record);
+    assert_doubt(is, 1, 1, "b1 ", "is damaged");
+    tasklog_remove(other_prefix, &error);
+}
+
 static void an_older_log_of_the_same_name_is_noticed(void **state)
 {
     struct fixture *is = *state;
@@ -410,6 +431,7 @@ int main(void)
         TEST(a_record_that_was_emptied_is_noticed),
         TEST(a_torn_record_after_a_loss_of_power_is_the_end),
         TEST(another_logs_segment_is_noticed),
+        TEST(another_logs_record_is_none_of_ours),
         TEST(an_older_log_of_the_same_name_is_noticed),
         TEST(an_outcome_that_is_too_large_still_has_its_number),
     };
