@@ -64,8 +64,7 @@ static const char *const texts[STATEMENTS] = {
                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)\n"
                      "ON CONFLICT (id) DO UPDATE\n"
                      "SET low = max(low, excluded.low), high = max(high, excluded.high)",
-    [DROP_INSTANCE] = "DELETE FROM instance\n"
-                      "WHERE id = ?1",
+    [DROP_INSTANCE] = "DELETE FROM instance WHERE id = ?1",
 };
 
 const char *run_state_name(enum run_state state)
