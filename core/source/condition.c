@@ -59,9 +59,10 @@ struct condition *condition_new(const char *what, const char *expression,
         sqlite3_db_config(condition->db, SQLITE_DBCONFIG_DQS_DML, 0,
                           NULL); /* "x" that is no column is an error, not a text */
         sqlite3_set_authorizer(condition->db, authorize, NULL);
-        if (sqlite3_prepare_v2(condition->db, sql.data, -1, &condition->statement, &tail) ==
-                SQLITE_OK &&
-            !*tail)
+        if (sqlite3_prepare_v2(condition->db, sql.data, -1, &condition->statement, &tail) !=
+            SQLITE_OK)
+            tail = ""; /* the error says it */
+        else if (!*tail)
             return condition;
     }
     error_set(error, ERROR_INPUT, "%s: »%.200s« is no condition: %s", what, expression,

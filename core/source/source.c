@@ -2,19 +2,21 @@
 
 #include <ctype.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 struct source {
     char *name;
     sqlite3 *db;
     sqlite3_stmt *statement;
     int64_t time_limit_us;
-    int64_t until_us; /* monotonic */
-    const char *refused;
+    int64_t until_us;  /* monotonic */
+    char refused[160]; /* why; "": it was not */
 };
 
 static bool harmless(const char *function)
@@ -40,17 +42,18 @@ static int authorize(void *context, int action, const char *a, const char *b, co
     case SQLITE_FUNCTION:
         if (harmless(b))
             return SQLITE_OK;
-        source->refused = "it calls a function that reaches outside the database";
+        snprintf(source->refused, sizeof source->refused,
+                 "it calls the function %.60s, which reaches outside the database", b);
         return SQLITE_DENY;
     case SQLITE_ATTACH:
     case SQLITE_DETACH:
-        source->refused = "it attaches another database";
+        text_copy(source->refused, sizeof source->refused, "it attaches another database");
         return SQLITE_DENY;
     case SQLITE_PRAGMA:
-        source->refused = "it is a PRAGMA";
+        text_copy(source->refused, sizeof source->refused, "it is a PRAGMA");
         return SQLITE_DENY;
     default:
-        source->refused = "it would change the database";
+        text_copy(source->refused, sizeof source->refused, "it would change the database");
         return SQLITE_DENY;
     }
 }
@@ -121,11 +124,11 @@ int source_query(struct source *source, const char *sql, struct error *error)
     const char *tail;
     sqlite3_finalize(source->statement);
     source->statement = NULL;
-    source->refused = NULL;
+    source->refused[0] = '\0';
     source->until_us = clock_monotonic_us() + source->time_limit_us;
     if (sqlite3_prepare_v2(source->db, sql, -1, &source->statement, &tail) != SQLITE_OK) {
         int offset = sqlite3_error_offset(source->db);
-        if (source->refused)
+        if (*source->refused)
             return error_set(error, ERROR_INPUT,
                              "the query was refused: %s; only a SELECT may be run",
                              source->refused);
@@ -162,6 +165,7 @@ const char *source_column_name(const struct source *source, unsigned column)
 
 int source_next(struct source *source, struct error *error)
 {
+    bool whole_seconds = source->time_limit_us % 1000000 == 0;
     switch (sqlite3_step(source->statement)) {
     case SQLITE_ROW:
         return 1;
@@ -169,9 +173,11 @@ int source_next(struct source *source, struct error *error)
         return 0;
     case SQLITE_INTERRUPT:
         return error_set(error, ERROR_INPUT,
-                         "source »%s«: the query took longer than time_limit (%lld s); make it "
+                         "source »%s«: the query took longer than time_limit (%lld %s); make it "
                          "simpler or raise the limit",
-                         source->name, (long long)(source->time_limit_us / 1000000));
+                         source->name,
+                         (long long)(source->time_limit_us / (whole_seconds ? 1000000 : 1000)),
+                         whole_seconds ? "s" : "ms");
     default:
         return error_set(error, ERROR_INPUT, "source »%s«: the query failed: %s", source->name,
                          sqlite3_errmsg(source->db));

@@ -95,6 +95,7 @@ static int enter(struct round *round, struct store_database *database, struct er
     if (sql_run(database->db, "BEGIN IMMEDIATE", error) == 0 && refresh(database, error) == 0)
         return 0;
     database->broken = true;
+    database->why = *error;
     log_error("%s", error->message);
     return -1;
 }
@@ -114,8 +115,10 @@ static void undo(struct store_database *database)
 static void commit(struct store_database *database, struct error *error)
 {
     if (!database->broken && ((database->flush && database->flush(database, error) != 0) ||
-                              sql_run(database->db, "COMMIT", error) != 0))
+                              sql_run(database->db, "COMMIT", error) != 0)) {
         database->broken = true;
+        database->why = *error;
+    }
     if (database->broken) {
         undo(database);
         return;
@@ -132,7 +135,7 @@ static void apply(struct round *round, struct store_work *work)
     work->failed = false;
     if (known && database->broken) {
         work->failed = true;
-        error_set(&work->error, ERROR_SYSTEM, "an earlier change of the same commit failed");
+        work->error = database->why;
         return;
     }
     if (enter(round, database, &work->error) != 0) {
@@ -144,6 +147,7 @@ static void apply(struct round *round, struct store_work *work)
     work->failed = true;
     if (database) {
         database->broken = true;
+        database->why = work->error;
         log_error("%s", work->error.message);
     }
 }
@@ -158,7 +162,7 @@ static void settle(struct store *store, struct queue *batch, bool stopping)
         bool undone = work->database && work->database->broken;
         if (undone && !work->failed) {
             work->failed = true;
-            error_set(&work->error, ERROR_SYSTEM, "the change could not be committed");
+            work->error = work->database->why;
         }
         queue_put(work->failed && work->keep && !stopping ? &store->kept : &finished, work);
     }

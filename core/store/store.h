@@ -33,6 +33,7 @@ struct store_database {
     int (*rolled_back)(struct store_database *database, struct error *error);
     bool in_transaction; /* the thread's own */
     bool broken;         /* this round's transaction failed */
+    struct error why;    /* and with what */
     bool stale;          /* and what is in memory could not be read anew */
 };
 
