@@ -129,16 +129,16 @@ static int64_t take(int64_t number, int64_t done, int64_t *first)
         return 0;
     }
     *first = sqlite3_column_int64(statements[TAKE], 0);
-    int64_t end = sqlite3_column_int64(statements[TAKE], 1);
-    int64_t last = end - *first < CLAIM ? end : *first + CLAIM - 1;
+    int64_t rest = sqlite3_column_int64(statements[TAKE], 1);
+    int64_t last = rest - *first < CLAIM ? rest : *first + CLAIM - 1;
     sqlite3_reset(statements[TAKE]);
-    if (last == end)
+    if (last == rest)
         run(DROP, *first, 0, 0);
     else
         run(CUT, *first, last + 1, 0);
     run(CLAIM_ADD, number, now_us(), 0);
     run(CLAIM_RANGE, number, *first, last);
-    run(COUNTS, end - last, last - *first + 1, done);
+    run(COUNTS, rest - last, last - *first + 1, done);
     run(COMMIT, 0, 0, 0);
     return last;
 }
