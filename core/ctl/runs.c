@@ -248,15 +248,17 @@ static char *progress_line(const json_t *run, bool bar)
     return buffer_steal(&line);
 }
 
-static void print_progress(const json_t *run)
+/* Where there is no terminal, only what is new. */
+static void print_progress(const json_t *run, char *last, size_t size)
 {
     FREE_CLEAN char *line = progress_line(run, table_on_terminal());
     if (table_on_terminal()) {
         FREE_CLEAN char *cut = table_cut(line, table_terminal_width() - 1);
         printf("\r%s\033[K", cut);
-    } else {
+    } else if (!text_equal(line, last)) {
         puts(line);
     }
+    text_copy(last, size, line);
     fflush(stdout);
 }
 
@@ -327,14 +329,14 @@ static int leave(struct invocation *invocation, int64_t run)
 int runs_watch_number(struct invocation *invocation, int64_t run)
 {
     bool terminal = table_on_terminal() && !invocation->json;
-    char reason[600] = "";
+    char reason[600] = "", line[300] = "";
     catch_interrupts();
     for (;;) {
         REPLY_CLEAN struct reply reply = {0};
         int code = get_run(invocation, run, &reply);
         if (!code && !invocation->json) {
             print_reason(reply.json, reason, sizeof reason);
-            print_progress(reply.json);
+            print_progress(reply.json, line, sizeof line);
         }
         bool over = code || is_over(text(reply.json, "state"));
         bool stuck = !over && !terminal && text_equal(text(reply.json, "state"), "paused");
