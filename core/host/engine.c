@@ -51,8 +51,8 @@ void engine_open_job(struct engine *engine, uint32_t id, const json_t *json)
     struct job_context context = engine_job_context(engine);
     struct job *job = NULL;
     if (engine->phase != ENGINE_RUNNING)
-        error_set(&error, ERROR_BUSY, "the worker is about to end");
-    else if (find_job(engine, id))
+        return; /* FRAME_STOPPING is on its way; a failure would pause the run */
+    if (find_job(engine, id))
         error_set(&error, ERROR_CONFLICT, "job %u is open already", id);
     else
         job = job_open(&context, json, false, &error);
@@ -428,6 +428,7 @@ void engine_stop(struct engine *engine)
     if (engine->phase != ENGINE_RUNNING)
         return;
     engine->phase = ENGINE_STOPPING;
+    frame_end(&engine->channel.out, frame_begin(&engine->channel.out, FRAME_STOPPING));
     for (struct job *job = engine->jobs; job; job = job->next)
         revoke_job(engine, job);
     engine->stop_timer.data = engine;

@@ -572,6 +572,9 @@ bool runner_frame(struct runner_worker *worker, enum frame_type type, struct fra
         return on_job_failed(worker, payload);
     case FRAME_LOG_WANT:
         return on_log_want(worker, payload);
+    case FRAME_STOPPING:
+        runner_worker_retire(worker);
+        return true;
     default:
         return false;
     }

@@ -56,6 +56,7 @@ enum frame_type {
     FRAME_LOG_WANT,  /* u32 low, u32 high: as LOG_GRANT, asked for; segment `high` is on the disk
                         already */
     FRAME_PREVIEWED, /* u32 id, u8 ok, text why, u32 n, n × (text name, text mime, text bytes) */
+    FRAME_STOPPING,  /* told to stop, by whomever: it begins nothing more, so send no more */
 };
 
 /* Begin a frame in `buffer`; returns its mark for frame_end. */

@@ -155,3 +155,44 @@ def test_run_survives_a_lock_on_its_files(site):
     journal.execute("ROLLBACK")
     site.wait_run(run, "done")
     nothing_lost_nothing_twice(site, run, 1500, 0)
+
+
+def test_run_whose_action_is_taken_away_waits_and_says_why(site):
+    run = begin(site, recipients=1500)
+    wait_acts(site, 100)
+    site.configure(actions={"anders": {"plugin": "nothing"}})
+    site.ctl("reload")
+    assert site.run(run)["reason"] == "waits: no action »null« is configured"
+    until(lambda: site.steps(run)["eins"]["claimed"] == 0, 5, "what was claimed to be given back")
+    site.configure(actions={"null": {"plugin": "nothing", "concurrency": AT_ONCE}})
+    site.ctl("reload")
+    site.wait_run(run, "done")
+    nothing_lost_nothing_twice(site, run, 1500, 0)
+
+
+def test_run_whose_parameters_do_not_pass_the_new_plugin_pauses_and_says_why(site):
+    run = begin(site, recipients=1500)
+    wait_acts(site, 100)
+    site.configure(actions={"null": {"plugin": "faulty"}})
+    site.ctl("reload")
+    paused = site.wait_run(run, "paused", 5)
+    assert "journal" in paused["reason"] or "delay_ms" in paused["reason"], paused["reason"]
+    site.configure(actions={"null": {"plugin": "nothing", "concurrency": AT_ONCE}})
+    site.ctl("reload")
+    site.ctl("run", "resume", run)
+    site.wait_run(run, "done")
+    nothing_lost_nothing_twice(site, run, 1500, 0)
+
+
+def test_run_that_begins_while_a_worker_is_ending_is_not_paused_by_it(site):
+    """As when a service manager signals all processes of a service: the worker ends what it has begun, and knows more than
+    its core does."""
+    first = begin(site, recipients=4, at_once=4, delay_ms=1500)
+    until(lambda: site.steps(first)["eins"]["claimed"] == 4, what="the claim")
+    time.sleep(0.2)
+    site.kill_workers(signal.SIGTERM)
+    site.campaign("zweite", [{"name": "eins", "action": "null", "parameters": {}}])
+    second = site.start_run("zweite")
+    assert site.wait_run(second, ("done", "paused"))["state"] == "done"
+    site.wait_run(first, "done")
+    nothing_lost_nothing_twice(site, first, 4, 0)
