@@ -62,6 +62,7 @@ struct segment {
     uint32_t open;     /* begun here and not ended */
     uint64_t sequence; /* the highest one that ended a task of which something stands here */
     bool dirty;
+    size_t synced; /* what stands before it was covered by a sync */
 };
 
 struct tasklog {
@@ -341,6 +342,18 @@ int tasklog_end(struct tasklog *log, const struct tasklog_task *task, const void
                                log->prefix);
 }
 
+/*
+ * Let go of the pages that a sync is about to write. They stay in the page cache, and a later record
+ * maps its page anew; but the kernel need not protect each of them by itself while it writes them,
+ * which takes an interrupt of all processors a page.
+ */
+static void let_go(struct segment *segment)
+{
+    size_t from = segment->synced & ~((size_t)sysconf(_SC_PAGESIZE) - 1);
+    madvise(segment->map + from, segment->used - from, MADV_DONTNEED);
+    segment->synced = segment->used;
+}
+
 /* Copy the descriptors of what is dirty, so that the sync itself needs no lock. Duplicates, as a
  * segment may be dropped. */
 static size_t take_dirty(struct tasklog *log, int *fds, size_t limit)
@@ -350,6 +363,7 @@ static size_t take_dirty(struct tasklog *log, int *fds, size_t limit)
         if (log->segments[i].dirty) {
             fds[count++] = fcntl(log->segments[i].fd, F_DUPFD_CLOEXEC, 0);
             log->segments[i].dirty = false;
+            let_go(&log->segments[i]);
         }
     return count;
 }
