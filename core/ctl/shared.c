@@ -128,7 +128,8 @@ static int write_file(struct invocation *invocation, const char *path, int flags
         return fail(invocation, EXIT_CONFLICT, MESSAGE_EXISTS, path);
     if (fd < 0 || file_write_all(fd, data, size))
         return fail(invocation, EXIT_WRONG, MESSAGE_CANNOT_WRITE, path, strerror(errno));
-    say(MESSAGE_SAVED, path, message_number((int64_t)size));
+    if (!invocation->json)
+        say(MESSAGE_SAVED, path, message_number((int64_t)size));
     return EXIT_OK;
 }
 

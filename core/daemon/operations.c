@@ -2,6 +2,7 @@
  * The API's operations. Each is answered once: at once where the loop knows, else after the desk
  * (definitions), the pool (files of runs), a reader or a worker has done its part.
  */
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +15,26 @@
 #include "daemon/daemon.h"
 #include "daemon/previewing.h"
 #include "source/child.h"
+
+/* What an optional body of few keys holds, as json_unpack(3) wants it told; a key that is not told
+ * is an error. False: it is answered. */
+static bool read_body(struct api_request *request, const char *format, ...)
+{
+    json_error_t fault;
+    struct error error;
+    va_list targets;
+    if (!request->body)
+        return true;
+    va_start(targets, format);
+    int result = json_vunpack_ex(request->body, &fault, JSON_STRICT, format, targets);
+    va_end(targets);
+    if (result == 0)
+        return true;
+    error_set(&error, ERROR_INPUT, "the request's body: %s; docs/api.md tells its keys",
+              fault.text);
+    api_answer_error(request, &error);
+    return false;
+}
 
 /* ---- definitions, on the desk ---- */
 
@@ -154,16 +175,18 @@ static void on_launched(void *context, const struct launch_result *result,
 
 static void start(struct daemon *daemon, struct api_request *request)
 {
-    const char *uuid = json_string_value(json_object_get(request->body, "uuid"));
-    bool force = json_is_true(json_object_get(request->body, "force"));
+    const char *uuid = NULL;
+    int force = 0;
     struct error error;
+    if (!read_body(request, "{s?b, s?s}", "force", &force, "uuid", &uuid))
+        return;
     if (uuid && (!*uuid || strlen(uuid) > 64)) {
         error_set(&error, ERROR_INPUT, "uuid: 1 to 64 characters");
         api_answer_error(request, &error);
         return;
     }
-    launch_start(daemon, LAUNCH_RUN, request->subject, uuid, request->user, 0, force, on_launched,
-                 request);
+    launch_start(daemon, LAUNCH_RUN, request->subject, uuid, request->user, 0, force != 0,
+                 on_launched, request);
 }
 
 static void check(struct daemon *daemon, struct api_request *request)
@@ -178,6 +201,7 @@ struct query_run {
     struct store_work work;
     struct daemon *daemon;
     struct api_request *request;
+    json_int_t limit;
     json_t *query;
 };
 
@@ -224,9 +248,7 @@ static void on_query(struct store_work *work, const struct error *failed)
         free_query_run(run);
     } else {
         json_t *request = launch_reader_request("rows", name, &source, definition);
-        json_t *limit = json_object_get(run->request->body, "limit");
-        json_object_set_new(request, "limit",
-                            json_integer(json_is_integer(limit) ? json_integer_value(limit) : 20));
+        json_object_set_new(request, "limit", json_integer(run->limit));
         reader_start(run->daemon->loop, request, source.time_limit_us, on_rows, run);
         json_decref(request);
     }
@@ -235,10 +257,14 @@ static void on_query(struct store_work *work, const struct error *failed)
 
 static void query(struct daemon *daemon, struct api_request *request)
 {
+    json_int_t limit = 20;
+    if (!read_body(request, "{s?I}", "limit", &limit))
+        return;
     struct query_run *run = memory_new(sizeof *run);
     run->work = (struct store_work){.apply = apply_query, .done = on_query};
     run->daemon = daemon;
     run->request = request;
+    run->limit = limit;
     store_submit(daemon->desk, &run->work);
 }
 

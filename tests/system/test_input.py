@@ -325,10 +325,12 @@ def small_disk(site):
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "none", site.state], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    yield site
-    if site.running():
-        site.stop()
-    subprocess.run(["umount", "-l", site.state], check=True)
+    try:
+        yield site
+        if site.running():
+            site.stop()
+    finally:
+        subprocess.run(["umount", "-l", site.state], check=True)
 
 
 def fill(site):
