@@ -71,7 +71,7 @@ struct api {
     bool stopping;
 };
 
-/* ---- the loop's part */
+/* ---- the loop's part ---- */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -115,7 +115,7 @@ static void resume(struct exchange *exchange)
     uv_timer_start(&exchange->api->timer, on_timer, 0, 0);
 }
 
-/* ---- answers */
+/* ---- answers ---- */
 
 static struct MHD_Response *new_response(const void *data, size_t size, const char *mime)
 {
@@ -187,7 +187,7 @@ static int status_of(enum error_code code)
     }
 }
 
-/* ---- an exchange's life */
+/* ---- an exchange's life ---- */
 
 static void exchange_free(struct exchange *exchange)
 {
@@ -279,7 +279,7 @@ void api_answer_bytes(struct api_request *request, const char *mime, const char 
     answered(exchange);
 }
 
-/* ---- a request's way in */
+/* ---- a request's way in ---- */
 
 static enum MHD_Result queue(struct exchange *exchange)
 {
@@ -429,7 +429,7 @@ static enum MHD_Result on_complete(struct exchange *exchange)
     return MHD_YES;
 }
 
-/* ---- libmicrohttpd's callbacks */
+/* ---- libmicrohttpd's callbacks ---- */
 
 static void *on_uri(void *context, const char *uri, struct MHD_Connection *connection)
 {
@@ -518,7 +518,7 @@ __attribute__((format(printf, 2, 0))) static void on_message(void *context, cons
     log_debug("API: %s", buffer_string(&line));
 }
 
-/* ---- start and stop */
+/* ---- start and stop ---- */
 
 static void on_handle_closed(uv_handle_t *handle)
 {

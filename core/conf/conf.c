@@ -67,7 +67,7 @@ struct load {
 #define PROBLEM(load, line, ...)                                                                   \
     conf_problems_add((load)->problems, (load)->shown, line, __VA_ARGS__)
 
-/* ---- keys */
+/* ---- keys ---- */
 
 static struct place *seen_place(struct load *load, const struct conf_key *key)
 {
@@ -203,7 +203,7 @@ static void on_entry(void *context, int line, const char *name, const char *valu
         report_unknown_key(load, line, name);
 }
 
-/* ---- sections */
+/* ---- sections ---- */
 
 static void end_section(struct load *load)
 {
@@ -312,7 +312,7 @@ static void on_problem(void *context, int line, const char *message)
     PROBLEM(load, line, "%s", message);
 }
 
-/* ---- files */
+/* ---- files ---- */
 
 /* Was this file read before, under whatever name? Else remember it. */
 static bool is_known_file(struct load *load, const struct stat *status)

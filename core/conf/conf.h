@@ -28,7 +28,7 @@
 #define CONF_PROBLEMS_MAX 200       /* reported at once */
 #define CONF_SECRET_MAX (64 * 1024) /* bytes of a secret */
 
-/* ---- what is wrong */
+/* ---- what is wrong ---- */
 
 struct conf_problem {
     char *file; /* as it was named */
@@ -49,7 +49,7 @@ void conf_problems_free(struct conf_problems *problems); /* and set to empty */
 /* One problem, »FILE:LINE: message« or »FILE: message«, appended to `out` without a newline. */
 void conf_problem_text(const struct conf_problem *problem, struct buffer *out);
 
-/* ---- what is configured. All texts live as long as the struct conf. */
+/* ---- what is configured. All texts live as long as the struct conf. ---- */
 
 struct conf_daemon {
     const char *state_dir;
@@ -124,7 +124,7 @@ void conf_free(struct conf *conf); /* NULL is fine */
 const struct conf_source *conf_source(const struct conf *conf, const char *name);
 const struct conf_action *conf_action(const struct conf *conf, const char *name);
 
-/* ---- secrets */
+/* ---- secrets ---- */
 
 /*
  * Append the secret that `value` names to `out`: »file:PATH« (PATH counts from the file

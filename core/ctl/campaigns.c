@@ -65,7 +65,7 @@ int campaigns_start(struct invocation *invocation)
     return EXIT_OK;
 }
 
-/* ---- preview */
+/* ---- preview ---- */
 
 struct part {
     const char *step, *name, *mime_type;
@@ -157,7 +157,7 @@ int campaigns_preview(struct invocation *invocation)
     return output_parts(invocation, json_object_get(reply.json, "parts"));
 }
 
-/* ---- a query's rows */
+/* ---- a query's rows ---- */
 
 static void print_rows(const json_t *columns, const json_t *rows)
 {

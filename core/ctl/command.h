@@ -86,7 +86,7 @@ int site_plugins(struct invocation *invocation);
 int site_problems(struct invocation *invocation);
 int site_reload(struct invocation *invocation);
 
-/* ---- what commands share (shared.c) */
+/* ---- what commands share (shared.c) ---- */
 
 void print_json(const json_t *json);
 /* "key  value" lines for the scalar members of an object, in its order. */

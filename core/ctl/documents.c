@@ -68,7 +68,7 @@ static int get(struct invocation *invocation, const struct kind *kind, struct re
     return client_call(invocation, "GET", path, NULL, reply);
 }
 
-/* ---- show: an outline of whatever the document holds */
+/* ---- show: an outline of whatever the document holds ---- */
 
 static void show_value(const char *key, const json_t *value, int depth);
 
@@ -177,7 +177,7 @@ int documents_show(struct invocation *invocation)
     return EXIT_OK;
 }
 
-/* ---- new and edit */
+/* ---- new and edit ---- */
 
 struct target {
     const char *method;

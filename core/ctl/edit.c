@@ -18,7 +18,7 @@
 #define DEPTH_MAXIMUM 16
 #define INDENTED (JSON_INDENT(2) | JSON_ENCODE_ANY)
 
-/* ---- --set */
+/* ---- --set ---- */
 
 /* "a.b\.c.0" → "a", "b.c", "0". Their number, 0 if there are none or too many. */
 static size_t split_path(const char *path, size_t size, char **parts)
@@ -148,7 +148,7 @@ int edit_apply_sets(struct invocation *invocation, json_t *document)
     return code;
 }
 
-/* ---- files */
+/* ---- files ---- */
 
 static int parse(struct invocation *invocation, const char *name, const struct buffer *text,
                  json_t **document)
@@ -181,7 +181,7 @@ int edit_read_file(struct invocation *invocation, json_t **document)
     return parse(invocation, name, &text, document);
 }
 
-/* ---- the editor */
+/* ---- the editor ---- */
 
 static const char *editor(void)
 {

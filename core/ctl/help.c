@@ -70,7 +70,7 @@ void help_print(const struct command *command)
     print_options(OPTION_GLOBAL);
 }
 
-/* ---- completion */
+/* ---- completion ---- */
 
 static void complete_options(const struct command *command)
 {

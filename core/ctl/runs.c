@@ -28,7 +28,7 @@ static const char *text(const json_t *object, const char *key)
     return value ? value : "";
 }
 
-/* ---- sums over a run's steps */
+/* ---- sums over a run's steps ---- */
 
 struct progress {
     int64_t total, finished, delivered, rejected, unknown, deferred;
@@ -59,7 +59,7 @@ static int percent(const struct progress *progress)
     return value < 0 ? 0 : value > 100 ? 100 : (int)value;
 }
 
-/* ---- list and show */
+/* ---- list and show ---- */
 
 int runs_list(struct invocation *invocation)
 {
@@ -178,7 +178,7 @@ int runs_change(struct invocation *invocation)
     return EXIT_OK;
 }
 
-/* ---- watch */
+/* ---- watch ---- */
 
 static volatile sig_atomic_t interrupted;
 

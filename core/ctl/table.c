@@ -89,7 +89,7 @@ enum colour table_colour_of_state(const char *state)
     return COLOUR_NONE;
 }
 
-/* ---- text */
+/* ---- text ---- */
 
 /* The next character and its width; at least one byte, even of what is not UTF-8. */
 static size_t step(const char *text, size_t *width)
@@ -152,7 +152,7 @@ char *table_clean(const char *text, bool keep_lines)
     return buffer_steal(&clean);
 }
 
-/* ---- values */
+/* ---- values ---- */
 
 static char *local_time(const char *text)
 {
@@ -234,7 +234,7 @@ char *table_value(const char *key, const json_t *value)
     }
 }
 
-/* ---- tables */
+/* ---- tables ---- */
 
 struct table *table_new(const char *const *keys)
 {

@@ -51,7 +51,7 @@ const json_t *declared_find(const json_t *table, const char *name)
     return NULL;
 }
 
-/* ---- the nearest name */
+/* ---- the nearest name ---- */
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -120,7 +120,7 @@ static int unknown_name(struct error *error, const char *what, const char *name,
     return error_set(error, ERROR_INPUT, "%s »%.*s«", what, SHOWN_MAX, name);
 }
 
-/* ---- one value */
+/* ---- one value ---- */
 
 static int fault(struct error *error, const json_t *entry, const char *value, const char *wanted)
 {
@@ -318,7 +318,7 @@ int declared_read(const json_t *entry, const json_t *given, const struct declare
     return 0;
 }
 
-/* ---- all of them */
+/* ---- all of them ---- */
 
 static int check_unknown(const json_t *table, const json_t *given, declared_problem *problem,
                          void *context)

@@ -17,7 +17,7 @@
 #define HOUSEKEEPING_WRITES 1000u    /* records after which the log looks at its segments */
 #define OUTCOMES_AT_ONCE (64u << 10) /* bytes after which they are sent within a turn */
 
-/* ---- opening and closing jobs */
+/* ---- opening and closing jobs ---- */
 
 struct job_context engine_job_context(struct engine *engine)
 {
@@ -103,7 +103,7 @@ static void close_finished_jobs(struct engine *engine)
     }
 }
 
-/* ---- claims */
+/* ---- claims ---- */
 
 static void add_claim(struct job *job, struct claim *claim)
 {
@@ -182,7 +182,7 @@ static void sweep_claims(struct engine *engine, struct job *job)
     }
 }
 
-/* ---- starting tasks */
+/* ---- starting tasks ---- */
 
 static bool next_of_job(struct job *job, struct claim **claim, uint64_t *ordinal, uint32_t *attempt)
 {
@@ -250,7 +250,7 @@ static uint32_t start_tasks(struct engine *engine, uint32_t limit)
     return started;
 }
 
-/* ---- rounds of syncing */
+/* ---- rounds of syncing ---- */
 
 static void ask_for_segments(struct engine *engine, const struct round *round)
 {
@@ -336,7 +336,7 @@ void engine_grant(struct engine *engine, uint32_t low, uint32_t high)
     engine->grant_high = high;
 }
 
-/* ---- the pump */
+/* ---- the pump ---- */
 
 static void flush_outcomes(struct engine *engine)
 {
@@ -396,7 +396,7 @@ static void on_prepare(uv_prepare_t *prepare)
     engine_pump(prepare->data);
 }
 
-/* ---- start and stop */
+/* ---- start and stop ---- */
 
 void engine_start(struct engine *engine)
 {

@@ -14,7 +14,7 @@ static bool has_begun(const struct task *task)
     return task->log.begun_in != 0;
 }
 
-/* ---- the end of a task */
+/* ---- the end of a task ---- */
 
 /* The plugin is through with it: its handle dies, and another task may take its place. */
 static void leave_plugin(struct engine *engine, struct task *task)
@@ -214,7 +214,7 @@ void engine_done(struct engine *engine, campaignd_task handle, const struct outc
     }
 }
 
-/* ---- the way there */
+/* ---- the way there ---- */
 
 static struct task *task_of(struct work *work)
 {
@@ -322,7 +322,7 @@ void flow_start(struct engine *engine, struct task *task)
     pool_submit(engine->pool, &task->work);
 }
 
-/* ---- begin */
+/* ---- begin ---- */
 
 struct later {
     struct call call;
@@ -423,7 +423,7 @@ void engine_begin(struct engine *engine, campaignd_task handle,
     }
 }
 
-/* ---- after a round */
+/* ---- after a round ---- */
 
 static const struct round_filing *filing_of(const struct round *round, const struct job *job)
 {
@@ -487,7 +487,7 @@ void flow_continue(struct engine *engine, const struct round *round)
     }
 }
 
-/* ---- revoke */
+/* ---- revoke ---- */
 
 void flow_revoke(struct engine *engine, struct task *task)
 {

@@ -29,7 +29,7 @@ static int64_t number(const json_t *object, const char *key)
     return json_integer_value(json_object_get(object, key));
 }
 
-/* ---- what templates see */
+/* ---- what templates see ---- */
 
 static void add_name(struct job *job, const char *name, enum source source, int column)
 {
@@ -109,7 +109,7 @@ int job_lookup(void *context, const char *name, size_t length, struct template_v
     return 0;
 }
 
-/* ---- opening */
+/* ---- opening ---- */
 
 static void set_today(struct job *job, int64_t started_us)
 {

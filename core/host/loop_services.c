@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "host/services.h"
 
-/* ---- descriptors */
+/* ---- descriptors ---- */
 
 struct campaignd_watch {
     uv_poll_t poll;
@@ -65,7 +65,7 @@ void services_watch_end(struct campaignd_watch *watch)
         uv_close((uv_handle_t *)&watch->poll, free_handle);
 }
 
-/* ---- timers */
+/* ---- timers ---- */
 
 struct campaignd_timer {
     uv_timer_t timer;
@@ -106,7 +106,7 @@ void services_timer_end(struct campaignd_timer *timer)
         uv_close((uv_handle_t *)&timer->timer, free_handle);
 }
 
-/* ---- threads */
+/* ---- threads ---- */
 
 struct threaded {
     struct work work;

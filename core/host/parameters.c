@@ -58,7 +58,7 @@ static struct campaignd_parameters *read_all(const json_t *table, const json_t *
     return parameters;
 }
 
-/* ---- settings */
+/* ---- settings ---- */
 
 struct faults {
     const json_t *settings;
@@ -165,7 +165,7 @@ struct campaignd_parameters *parameters_settings(const json_t *table, const json
     return parameters;
 }
 
-/* ---- a step's parameters */
+/* ---- a step's parameters ---- */
 
 static int compile(struct campaignd_parameters *parameters,
                    const struct template_partials *partials, struct error *error)
@@ -202,7 +202,7 @@ struct campaignd_parameters *parameters_step(const json_t *table, const json_t *
     return parameters;
 }
 
-/* ---- what is asked */
+/* ---- what is asked ---- */
 
 void value_give(struct campaignd_value *out, const struct campaignd_value *value)
 {

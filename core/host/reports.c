@@ -114,7 +114,7 @@ const struct template_partials *reports_partials(const struct reports *reports)
     return &reports->partials;
 }
 
-/* ---- finding and compiling */
+/* ---- finding and compiling ---- */
 
 /* "de-AT" finds "de-AT", else "de", else the first there is. */
 static const char *choose_variant(const json_t *variants, const char *language)
@@ -209,7 +209,7 @@ int reports_check(struct reports *reports, const char *name, struct error *error
     return find(reports, name, error) ? 0 : -1;
 }
 
-/* ---- files */
+/* ---- files ---- */
 
 static struct file *load_file(struct report *report, const char *name)
 {
@@ -252,7 +252,7 @@ int reports_file(struct reports *reports, const char *report, const char *name, 
     return 0;
 }
 
-/* ---- rendering */
+/* ---- rendering ---- */
 
 /* A letter that is being laid out. */
 struct laying_out {

@@ -67,7 +67,7 @@ static void give_bytes(struct campaignd_bytes *out, const char *data, size_t len
     out->length = length;
 }
 
-/* ---- settings and parameters */
+/* ---- settings and parameters ---- */
 
 static const struct campaignd_template *host_parameter_template(
     const struct campaignd_parameters *table, const char *name)
@@ -89,7 +89,7 @@ static const char *host_state_dir(void)
     return engine->state_dir;
 }
 
-/* ---- the recipient */
+/* ---- the recipient ---- */
 
 static const struct rows_value *cell(campaignd_task handle, int column)
 {
@@ -174,7 +174,7 @@ static const char *host_idempotency_key(campaignd_task handle)
     return data->key;
 }
 
-/* ---- templates and reports */
+/* ---- templates and reports ---- */
 
 struct job_row engine_row(const struct task *task)
 {
@@ -236,7 +236,7 @@ static int32_t host_report_file(const char *report, campaignd_task handle, const
     return task ? reports_file(task->job->reports, report, name, &out->data, &out->length) : -1;
 }
 
-/* ---- documents */
+/* ---- documents ---- */
 
 /* A preview's documents stay in memory. */
 static int32_t add_inline(struct task *task, const char *name, const char *mime_type,
@@ -355,7 +355,7 @@ static int32_t host_document_read(campaignd_task handle, uint32_t index,
     return 0;
 }
 
-/* ---- begin and done, from any thread */
+/* ---- begin and done, from any thread ---- */
 
 struct asked {
     struct call call;

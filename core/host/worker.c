@@ -32,7 +32,7 @@ static const char *member(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-/* ---- the first frame */
+/* ---- the first frame ---- */
 
 static void say_hello(struct worker *worker)
 {
@@ -151,7 +151,7 @@ static void on_configure(struct worker *worker, struct frame_reader *payload)
     channel_flush(&worker->engine.channel);
 }
 
-/* ---- all other frames */
+/* ---- all other frames ---- */
 
 static void on_open_job(struct engine *engine, struct frame_reader *payload)
 {
@@ -224,7 +224,7 @@ static void on_lost(void *context, const char *why)
     engine_stop(&worker->engine);
 }
 
-/* ---- signals */
+/* ---- signals ---- */
 
 static void on_signal(uv_signal_t *handle, int number)
 {
@@ -249,7 +249,7 @@ static void watch_signals(struct worker *worker)
     }
 }
 
-/* ---- from start to end */
+/* ---- from start to end ---- */
 
 static void open_worker(struct worker *worker)
 {

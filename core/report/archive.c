@@ -72,7 +72,7 @@ struct archive_writer *archive_writer_open(const char *folder, const char *run_u
     return writer;
 }
 
-/* ---- adding */
+/* ---- adding ---- */
 
 static void retire(struct archive_writer *writer)
 {
@@ -177,7 +177,7 @@ int archive_writer_add(struct archive_writer *writer, const char *name, const ch
     return 0;
 }
 
-/* ---- syncing */
+/* ---- syncing ---- */
 
 /* What one sync has to do, taken over under the lock. */
 struct sync_work {
@@ -256,7 +256,7 @@ int archive_writer_sync(struct archive_writer *writer, struct error *error)
     return result;
 }
 
-/* ---- closing */
+/* ---- closing ---- */
 
 static void writer_free(struct archive_writer *writer)
 {

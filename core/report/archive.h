@@ -39,7 +39,7 @@ struct archive_entry {
     char mime_type[64];
 };
 
-/* ---- writing */
+/* ---- writing ---- */
 
 struct archive_writer;
 
@@ -76,7 +76,7 @@ int archive_writer_sync(struct archive_writer *writer, struct error *error);
  * the difference matters. NULL is fine. No other thread may still use the writer. */
 int archive_writer_close(struct archive_writer *writer, struct error *error);
 
-/* ---- reading */
+/* ---- reading ---- */
 
 /* Append a document's bytes to `target`, checked against its hash. -1: ERROR_NOT_FOUND (no such
  * segment), ERROR_INPUT (an entry that can be none) or ERROR_SYSTEM (changed or cut); `target` is
@@ -84,7 +84,7 @@ int archive_writer_close(struct archive_writer *writer, struct error *error);
 int archive_read(const char *folder, const struct archive_entry *entry, struct buffer *target,
                  struct error *error);
 
-/* ---- what a crash left */
+/* ---- what a crash left ---- */
 
 /* Is the segment closed, whole and a ZIP file? 1, 0, or -1 with an error (ERROR_NOT_FOUND if there
  * is none). Meaningful only when its writer no longer lives. */
@@ -109,7 +109,7 @@ int archive_salvage(const char *folder, const char *run_uuid, const char *old_se
 /* Remove a segment and its .idx, durably. One that is not there is fine. */
 int archive_remove_segment(const char *folder, const char *segment, struct error *error);
 
-/* ---- verifying */
+/* ---- verifying ---- */
 
 enum archive_fault {
     ARCHIVE_FAULT_SEGMENT, /* a segment is missing or cannot be read */

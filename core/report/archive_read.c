@@ -13,7 +13,7 @@
 #include "report/archive_index.h"
 #include "report/archive_record.h"
 
-/* ---- one document */
+/* ---- one document ---- */
 
 static int check_entry(const struct archive_entry *entry, struct error *error)
 {
@@ -88,7 +88,7 @@ int archive_read(const char *folder, const struct archive_entry *entry, struct b
     return -1;
 }
 
-/* ---- segments */
+/* ---- segments ---- */
 
 int archive_is_sealed(const char *folder, const char *segment, struct error *error)
 {

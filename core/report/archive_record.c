@@ -73,7 +73,7 @@ int record_get(struct record *record, const unsigned char bytes[RECORD_SIZE])
     return terminated ? 0 : -1;
 }
 
-/* ---- hashes */
+/* ---- hashes ---- */
 
 static void hash_number(crypto_hash_sha256_state *state, uint64_t value, size_t size)
 {
@@ -132,7 +132,7 @@ void archive_chain_next(unsigned char chain[ARCHIVE_HASH_SIZE], uint64_t number,
     crypto_hash_sha256_final(&state, chain);
 }
 
-/* ---- texts */
+/* ---- texts ---- */
 
 /* How many bytes the UTF-8 character at `text` has, 0 if there is none. */
 static size_t character_size(const char *text)

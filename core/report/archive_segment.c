@@ -36,7 +36,7 @@ static const char *extension(const char *mime_type)
     return "bin";
 }
 
-/* ---- the .idx */
+/* ---- the .idx ---- */
 
 static int write_record(struct archive_segment *segment, const struct record *record, uint64_t slot,
                         struct error *error)
@@ -86,7 +86,7 @@ static int write_header(struct archive_segment *segment, const char *run_uuid, s
     return write_record(segment, &header, 0, error);
 }
 
-/* ---- the segment */
+/* ---- the segment ---- */
 
 static int make_files(struct archive_segment *segment, const char *run_uuid, bool *exists,
                       struct error *error)

@@ -63,7 +63,7 @@ const char *archive_fault_name(enum archive_fault fault)
     return (size_t)fault < sizeof names / sizeof *names ? names[fault] : "?";
 }
 
-/* ---- the index */
+/* ---- the index ---- */
 
 static void terminate(struct archive_entry *entry)
 {
@@ -101,7 +101,7 @@ static int next_entry(struct walk *walk, struct error *error)
     }
 }
 
-/* ---- bytes */
+/* ---- bytes ---- */
 
 /* 1: they have this hash, 0: another, -1: the file ends before or cannot be read. */
 static int content_matches(struct walk *walk, const unsigned char *salt, const char *name,
@@ -130,7 +130,7 @@ static bool frame_matches(const struct walk *walk, const struct record *record)
     return memcmp(found, record->frame, sizeof found) == 0;
 }
 
-/* ---- one record of the .idx */
+/* ---- one record of the .idx ---- */
 
 /* Do its numbers make sense, and does it begin where the one before ended? Behind a record that
  * could not be read nobody knows where exactly that is. */
@@ -203,7 +203,7 @@ static struct finding check_record(struct walk *walk, uint64_t number, struct re
     return finding;
 }
 
-/* ---- the documents of the index, and those that it does not know */
+/* ---- the documents of the index, and those that it does not know ---- */
 
 /* Which part of the entry differs from the record; NULL: none. */
 static const char *difference(const struct archive_entry *entry, const struct record *record)
@@ -285,7 +285,7 @@ static void check_uncommitted(struct walk *walk)
     }
 }
 
-/* ---- one segment */
+/* ---- one segment ---- */
 
 static void check_header(struct walk *walk)
 {
@@ -416,7 +416,7 @@ static int walk_segment(struct walk *walk, const char *segment, struct error *er
     return result;
 }
 
-/* ---- all of them */
+/* ---- all of them ---- */
 
 struct names {
     char (*items)[64];

@@ -51,7 +51,7 @@ int format_read_nothing(struct format *format, const struct format_words *words)
     return words->count ? -1 : 0;
 }
 
-/* ---- reading */
+/* ---- reading ---- */
 
 struct reader {
     const char *at, *end;
@@ -198,7 +198,7 @@ bool format_has_default(const struct format *chain)
     return false;
 }
 
-/* ---- applying */
+/* ---- applying ---- */
 
 static int write_one(const struct format *format, enum format_language language,
                      struct format_value *value, struct buffer *out, struct error *error)

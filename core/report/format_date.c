@@ -29,7 +29,7 @@ static const char *const weekdays[][7] = {
                        "Samstag"},
 };
 
-/* ---- reading */
+/* ---- reading ---- */
 
 struct scan {
     const char *at, *end;
@@ -123,7 +123,7 @@ static int read_moment(const struct format_value *value, struct moment *moment)
     return scan.at == scan.end ? 0 : -1;
 }
 
-/* ---- writing */
+/* ---- writing ---- */
 
 /* 0 is Sunday; months are counted from March, so that the leap day comes last. */
 static int weekday(const struct moment *moment)

@@ -23,7 +23,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* ---- reading */
+/* ---- reading ---- */
 
 static const char *read_digits(const char *at, const char *end, struct decimal *decimal)
 {
@@ -103,7 +103,7 @@ static int read_decimal(const struct format_value *value, struct decimal *decima
     return 0;
 }
 
-/* ---- rounding */
+/* ---- rounding ---- */
 
 static void add_one(struct decimal *decimal)
 {
@@ -140,7 +140,7 @@ static bool is_zero(const struct decimal *decimal)
     return true;
 }
 
-/* ---- writing */
+/* ---- writing ---- */
 
 static void write_sign(const struct decimal *decimal, struct buffer *out)
 {
@@ -165,7 +165,7 @@ static void write_digits(const struct decimal *decimal, enum format_language lan
     buffer_append(out, decimal->digits + whole, (size_t)decimal->scale);
 }
 
-/* ---- number */
+/* ---- number ---- */
 
 #define AS_IT_IS (-1)
 
@@ -195,7 +195,7 @@ int format_write_number(const struct format *format, enum format_language langua
     return 0;
 }
 
-/* ---- money */
+/* ---- money ---- */
 
 static const struct currency {
     const char *code;

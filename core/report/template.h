@@ -29,7 +29,7 @@ struct template;
 #define TEMPLATE_OUTPUT_MAX ((size_t)16 << 20)  /* bytes rendered, unless the options say else */
 #define TEMPLATE_STEPS_MAX ((uint64_t)10000000) /* operations and look-ups of one rendering */
 
-/* ---- compiling */
+/* ---- compiling ---- */
 
 /*
  * Where partials come from. `find` points *source at *size bytes, which stay until
@@ -73,7 +73,7 @@ struct template_name {
 void template_names(const struct template *template,
                     void (*each)(void *context, const struct template_name *name), void *context);
 
-/* ---- data */
+/* ---- data ---- */
 
 struct template_value;
 
@@ -112,7 +112,7 @@ struct template_value {
     struct template_data record;
 };
 
-/* ---- rendering */
+/* ---- rendering ---- */
 
 /* How what comes from data is escaped; the numbers are those of CAMPAIGND_AS_* in
  * campaignd/action.h, so that the host can hand them through. */

@@ -53,7 +53,7 @@ struct compiler {
 
 static int compile_source(struct compiler *compiler, struct source *source);
 
-/* ---- places and messages */
+/* ---- places and messages ---- */
 
 /* Count lines and characters up to `at`. */
 static void count_to(struct source *source, const char *at)
@@ -86,7 +86,7 @@ static void skip_mark(const char **text, size_t *size)
     *size -= 3;
 }
 
-/* ---- operations */
+/* ---- operations ---- */
 
 static struct template_op *add_op(struct compiler *compiler, enum template_operation operation)
 {
@@ -116,7 +116,7 @@ static void add_literal(struct compiler *compiler, const char *start, const char
     last->length += length;
 }
 
-/* ---- finding tags */
+/* ---- finding tags ---- */
 
 static bool is_space(char c)
 {
@@ -209,7 +209,7 @@ static bool stands_alone(const struct source *source, const struct tag *tag, con
     return true;
 }
 
-/* ---- names */
+/* ---- names ---- */
 
 static int check_name(struct compiler *compiler, const struct source *source, const struct tag *tag,
                       const char *text, size_t length)
@@ -282,7 +282,7 @@ static int read_name(struct compiler *compiler, const struct source *source, con
     return 0;
 }
 
-/* ---- the kinds of tags */
+/* ---- the kinds of tags ---- */
 
 static int compile_value(struct compiler *compiler, const struct source *source,
                          const struct tag *tag)
@@ -397,7 +397,7 @@ static int set_delimiters(struct compiler *compiler, struct source *source, cons
     return 0;
 }
 
-/* ---- partials */
+/* ---- partials ---- */
 
 static int find_partial(struct compiler *compiler, const struct source *source,
                         const struct tag *tag, const char *name, const char **text, size_t *size)
@@ -488,7 +488,7 @@ static int put_in_partial(struct compiler *compiler, const struct source *source
     return result;
 }
 
-/* ---- a source */
+/* ---- a source ---- */
 
 static int compile_tag(struct compiler *compiler, struct source *source, const struct tag *tag,
                        const char *line_start)

@@ -41,7 +41,7 @@ static void scratch_free(struct rendering *rendering)
      template_place((rendering)->error, (op)->name->partial, (op)->name->line,                     \
                     (op)->name->column))
 
-/* ---- finding values */
+/* ---- finding values ---- */
 
 static const struct template_value *frame_context(const struct frame *frame)
 {
@@ -104,7 +104,7 @@ static int find_or_fail(struct rendering *rendering, const struct template_op *o
                 op->name->is_section ? "" : ", or say what stands for it: | default \"…\"");
 }
 
-/* ---- writing */
+/* ---- writing ---- */
 
 static int check_size(struct rendering *rendering, size_t more)
 {
@@ -181,7 +181,7 @@ static int write_value(struct rendering *rendering, const struct template_op *op
     return check_size(rendering, 0);
 }
 
-/* ---- sections */
+/* ---- sections ---- */
 
 static bool is_zero(const char *text, size_t length)
 {
@@ -249,7 +249,7 @@ static int end_section(struct rendering *rendering, const struct template_op *op
     return load_item(rendering, frame, &rendering->template->ops[op->target - 1]);
 }
 
-/* ---- the walk */
+/* ---- the walk ---- */
 
 static int step(struct rendering *rendering, const struct template_op *op, size_t *next)
 {

@@ -22,9 +22,7 @@ static void send_frames(struct runner_worker *worker, const struct buffer *frame
     worker->runner->is.send(worker->runner->is.context, worker->context, frames);
 }
 
-/* ---- jobs
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- jobs ---- */
 
 static struct job *job_of(struct runner_worker *worker, int64_t run, int step)
 {
@@ -96,9 +94,7 @@ void dispatch_close_jobs(struct runner *runner, const struct run *run, bool only
         }
 }
 
-/* ---- claims
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- claims ---- */
 
 struct claim_work {
     struct store_work work;
@@ -174,9 +170,7 @@ static void ask_claim(struct runner_worker *worker, struct run *run, struct job 
     store_submit(worker->runner->is.store, &claim->work);
 }
 
-/* ---- who gets what
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- who gets what ---- */
 
 static uint64_t workers_of(const struct runner *runner, const char *action)
 {
@@ -314,9 +308,7 @@ void dispatch_revoke(struct runner *runner, struct run *run)
     store_submit(runner->is.store, &revoke->work);
 }
 
-/* ---- what workers say
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- what workers say ---- */
 
 /* The payload of FRAME_OUTCOMES or FRAME_RETURNED, applied to one run. */
 struct settle_work {
@@ -485,8 +477,7 @@ static bool on_job_failed(struct runner_worker *worker, struct frame_reader payl
     return !payload.bad;
 }
 
-/* ---- instances and their logs' bounds
- * -------------------------------------------------------------------------------- */
+/* ---- instances and their logs' bounds ---- */
 
 struct instance_work {
     struct store_work work;
@@ -580,8 +571,7 @@ bool runner_frame(struct runner_worker *worker, enum frame_type type, struct fra
     }
 }
 
-/* ---- workers come and go
- * --------------------------------------------------------------------------------------------- */
+/* ---- workers come and go ---- */
 
 struct runner_worker *runner_worker_new(struct runner *runner, const struct instance_row *row,
                                         void *context)

@@ -210,9 +210,7 @@ static int64_t task_row(int step_number, uint64_t ordinal)
     return (int64_t)((uint64_t)step_number << JOURNAL_TASK_BITS | ordinal);
 }
 
-/* ---- claims in memory
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- claims in memory ---- */
 
 static void free_claim(struct claim *claim)
 {
@@ -292,9 +290,7 @@ static void leave(struct claim *claim, uint64_t bit)
     claim->remaining--;
 }
 
-/* ---- reading the file
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- reading the file ---- */
 
 static int load_steps(struct journal_state *state, struct error *error)
 {
@@ -438,9 +434,7 @@ static int journal_reload(struct journal_state *state, struct error *error)
     return 0;
 }
 
-/* ---- waiting ranges
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- waiting ranges ---- */
 
 static sqlite3_stmt *bound(struct journal_state *state, int which, int step, uint64_t a, uint64_t b)
 {
@@ -495,9 +489,7 @@ static int release(struct journal_state *state, struct step *step, uint64_t ordi
     return 0;
 }
 
-/* ---- outcomes
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- outcomes ---- */
 
 static int has_outcome(struct journal_state *state, int step, uint64_t ordinal, struct error *error)
 {
@@ -736,9 +728,7 @@ int journal_outcomes(struct journal *journal, struct frame_reader items, uint64_
     return 0;
 }
 
-/* ---- given back
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- given back ---- */
 
 /* Tasks [first, last] of one range of a claim, all still held, wait again. */
 static int give_back(struct journal_state *state, struct claim *claim, struct range range,
@@ -796,9 +786,7 @@ int journal_returned(struct journal *journal, struct frame_reader payload, uint6
     return claim ? drop_claim_if_empty(state, claim, error) : 0;
 }
 
-/* ---- claiming
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- claiming ---- */
 
 /* Take up to `limit` tasks from the front of what waits. 1 taken, 0 nothing there, -1. */
 static int take_range(struct journal_state *state, struct step *step, uint64_t limit,
@@ -948,9 +936,7 @@ int journal_claim(struct journal *journal, int step_number, const char *instance
                : put_claim_frame(state, claim, job, frame, error);
 }
 
-/* ---- deferred
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- deferred ---- */
 
 static int wake(struct journal_state *state, int64_t task, uint32_t attempt, struct error *error)
 {
@@ -991,9 +977,7 @@ int journal_due(struct journal *journal, int64_t now_us, int64_t *next_us, struc
     return 0;
 }
 
-/* ---- recovery
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- recovery ---- */
 
 /* By claim and task, ends before begins, so that the first of a task says what became of it. */
 static int compare_record(const void *a, const void *b)
@@ -1109,9 +1093,7 @@ size_t journal_claims(const struct journal *journal, const char *instance, uint6
     return count;
 }
 
-/* ---- the store's hooks
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- the store's hooks ---- */
 
 static int flush(struct store_database *database, struct error *error)
 {
@@ -1148,9 +1130,7 @@ static int rolled_back(struct store_database *database, struct error *error)
     return journal_reload(((struct journal *)database)->state, error);
 }
 
-/* ---- making, opening
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- making, opening ---- */
 
 static int add_step(sqlite3 *db, const struct journal_step *step, uint64_t recipients,
                     uint64_t skipped, struct error *error)

@@ -38,9 +38,7 @@ struct recovery {
     bool failed;
 };
 
-/* ---- on the pool
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- on the pool ---- */
 
 static bool same_boot(const struct tasklog_identity *identity)
 {
@@ -121,9 +119,7 @@ static void try_recovery(uv_work_t *pool)
         read_log(recovery);
 }
 
-/* ---- on the loop
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- on the loop ---- */
 
 static void on_tried(uv_work_t *pool, int status);
 

@@ -19,9 +19,7 @@
 #define TICK_MS 250
 #define DUE_MOST_US 1000000 /* deferred tasks are looked at so often at least */
 
-/* ---- paths
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- paths ---- */
 
 char *runner_rows_path(const char *state_dir, int64_t run)
 {
@@ -43,9 +41,7 @@ char *runner_log_prefix(const char *state_dir, const char *instance)
     return memory_format("%s/log/%s", state_dir, instance);
 }
 
-/* ---- finding
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- finding ---- */
 
 struct run *run_find(struct runner *runner, int64_t number)
 {
@@ -82,9 +78,7 @@ static struct run *add_run(struct runner *runner, const struct run_row *row)
     return run;
 }
 
-/* ---- the index row
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the index row ---- */
 
 struct save_work {
     struct store_work work;
@@ -128,8 +122,7 @@ void run_save(struct run *run, struct runner *runner)
     runner_note(runner);
 }
 
-/* ---- opening and closing
- * --------------------------------------------------------------------------------------------- */
+/* ---- opening and closing ---- */
 
 struct close_work {
     struct store_work work;
@@ -216,8 +209,7 @@ void run_check_end(struct runner *runner, struct run *run)
     salvage_begin(runner, run->row.number);
 }
 
-/* ---- preparing: index row → rows file → journal → running
- * ------------------------------------------------------------- */
+/* ---- preparing: index row → rows file → journal → running ---- */
 
 struct preparing {
     struct store_work work;
@@ -438,9 +430,7 @@ void runner_fail_run(struct runner *runner, int64_t number, const char *reason)
     run_save(run, runner);
 }
 
-/* ---- steering
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- steering ---- */
 
 static struct run *find_or_error(struct runner *runner, int64_t number, struct error *error)
 {
@@ -510,9 +500,7 @@ int runner_cancel(struct runner *runner, int64_t number, struct error *error)
     return 0;
 }
 
-/* ---- actions
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- actions ---- */
 
 void runner_set_action(struct runner *runner, const struct runner_action *action)
 {
@@ -535,9 +523,7 @@ void runner_forget_action(struct runner *runner, const char *name)
             runner->actions[i] = runner->actions[--runner->action_count];
 }
 
-/* ---- for people
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- for people ---- */
 
 static json_t *step_json(const struct journal_step *step, const struct journal_counts *counts)
 {
@@ -681,9 +667,7 @@ size_t runner_active(const struct runner *runner)
     return active;
 }
 
-/* ---- time
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- time ---- */
 
 struct due_work {
     struct store_work work;
@@ -759,9 +743,7 @@ static void on_tick(uv_timer_t *timer)
     dispatch_soon(runner);
 }
 
-/* ---- start and end
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- start and end ---- */
 
 /* A run that was under way when the last core ended: its journal is opened at once, before anything
  * else happens. */

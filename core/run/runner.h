@@ -66,8 +66,7 @@ void runner_free(struct runner *runner);
 void runner_set_action(struct runner *runner, const struct runner_action *action);
 void runner_forget_action(struct runner *runner, const char *name); /* it is no longer configured */
 
-/* ---- workers: called by the daemon
- * ----------------------------------------------------------------------------------- */
+/* ---- workers: called by the daemon ---- */
 
 /* A new instance, before its process starts. `row` has id, action, generation, durable_begin;
  * `worker` comes back in send(). */
@@ -97,9 +96,7 @@ void runner_worker_gone(struct runner_worker *worker);
 /* Tasks that it holds or that are on the way to it. */
 uint64_t runner_worker_outstanding(const struct runner_worker *worker);
 
-/* ---- runs
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- runs ---- */
 
 struct runner_source { /* how the reader reaches the source of a definition */
     char driver[16], path[4096];

@@ -28,7 +28,7 @@ struct salvage {
 
 static void next_step(struct salvage *salvage);
 
-/* ---- on the pool ----------------------------------------------------------------------------------------------------- */
+/* ---- on the pool ---- */
 
 static bool is_live(const struct salvage *salvage, const char *segment)
 {
@@ -93,7 +93,7 @@ static void remove_old(uv_work_t *pool)
     salvage->failed = archive_remove_segment(folder, salvage->segment, &salvage->error) != 0;
 }
 
-/* ---- store and loop -------------------------------------------------------------------------------------------------- */
+/* ---- store and loop ---- */
 
 static void forget_segment(struct salvage *salvage)
 {

@@ -22,7 +22,7 @@ struct rows {
     struct arena *texts;
 };
 
-/* ---- writing */
+/* ---- writing ---- */
 
 static const char fixed_tables[] = "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
                                    "CREATE TABLE field("
@@ -72,7 +72,7 @@ int rows_create(sqlite3 *database, unsigned columns, struct error *error)
     return 0;
 }
 
-/* ---- opening */
+/* ---- opening ---- */
 
 static int prepare(struct rows *rows, const char *sql, sqlite3_stmt **statement,
                    struct error *error)
@@ -241,7 +241,7 @@ void rows_close_pointer(struct rows **rows)
     rows_close(*rows);
 }
 
-/* ---- what it says about itself */
+/* ---- what it says about itself ---- */
 
 const json_t *rows_definition(const struct rows *rows)
 {
@@ -294,7 +294,7 @@ int rows_field_by_role(const struct rows *rows, const char *role)
     return -1;
 }
 
-/* ---- the cursor */
+/* ---- the cursor ---- */
 
 void rows_lock(struct rows *rows)
 {
@@ -374,7 +374,7 @@ void rows_value(const struct rows *rows, unsigned position, struct rows_value *o
         *out = (struct rows_value){.type = SQLITE_NULL, .text = ""};
 }
 
-/* ---- look-ups */
+/* ---- look-ups ---- */
 
 int rows_find_key(struct rows *rows, const char *key, int64_t *ordinal, struct error *error)
 {

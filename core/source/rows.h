@@ -29,13 +29,13 @@
 #define ROWS_FORMAT 1
 #define ROWS_COLUMNS_MAX 500
 
-/* ---- writing: the reader child */
+/* ---- writing: the reader child ---- */
 
 /* Make the tables of format 1 in an empty database, recipient with `columns` columns, and put
  * meta's `format`. 0 or -1. */
 int rows_create(sqlite3 *database, unsigned columns, struct error *error);
 
-/* ---- reading */
+/* ---- reading ---- */
 
 struct rows;
 

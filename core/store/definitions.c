@@ -23,7 +23,7 @@
 #define ROWS_MOST 100000
 #define VERSION_BYTES 12
 
-/* ---- statements and transactions */
+/* ---- statements and transactions ---- */
 
 void json_release(json_t **json)
 {
@@ -105,7 +105,7 @@ int definitions_enter(struct transaction *transaction, struct definitions *d, bo
     return -1;
 }
 
-/* ---- open and close */
+/* ---- open and close ---- */
 
 /* SQLite is told not to follow links, so the folder's own are resolved before. */
 static int real_path(const char *path, char target[PATH_MAX], struct error *error)
@@ -263,7 +263,7 @@ int definitions_changed(struct definitions *definitions)
     return changed;
 }
 
-/* ---- documents */
+/* ---- documents ---- */
 
 static const struct table *kind_table(const char *kind, struct error *error)
 {

@@ -105,7 +105,7 @@ int64_t definitions_find(struct definitions *definitions, const char *kind, cons
  */
 json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, struct error *error);
 
-/* ---- start requests */
+/* ---- start requests ---- */
 
 struct definitions_start {
     int64_t id; /* of the row, for the answer */

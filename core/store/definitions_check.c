@@ -147,7 +147,7 @@ static int look(struct definitions *d, struct findings *findings, struct trouble
     return check_requests(d, findings, why) < 0 || check_campaigns(d, findings, why) < 0 ? -1 : 0;
 }
 
-/* ---- the table `problem` */
+/* ---- the table `problem` ---- */
 
 /* A row of `problem` that says what was found? */
 static bool says(sqlite3_stmt *row, const struct finding *finding)

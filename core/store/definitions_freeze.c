@@ -49,7 +49,7 @@ static json_t *load_named(const struct freezing *f, const char *kind, const char
     return document;
 }
 
-/* ---- the data source */
+/* ---- the data source ---- */
 
 /* Does the report have a category that makes it a distributor: 1, 0, -1. */
 static int has_distributor_category(const struct freezing *f, const char *report)
@@ -144,7 +144,7 @@ static int freeze_source(const struct freezing *f, json_t *frozen)
     return 0;
 }
 
-/* ---- steps and their reports */
+/* ---- steps and their reports ---- */
 
 /* 1: there is such a report, and it is in `reports` now; 0: there is none; -1. */
 static int add_report(struct freezing *f, const char *name, json_t *reports)
@@ -200,7 +200,7 @@ static int freeze_steps(struct freezing *f, json_t *frozen)
     return 0;
 }
 
-/* ---- patterns */
+/* ---- patterns ---- */
 
 static const struct table *pattern_table(void)
 {
@@ -229,7 +229,7 @@ static int freeze_patterns(const struct freezing *f, json_t *frozen)
     return 0;
 }
 
-/* ---- the whole */
+/* ---- the whole ---- */
 
 static int freeze_all(struct freezing *f, json_t *frozen)
 {

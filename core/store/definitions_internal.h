@@ -34,7 +34,7 @@ struct definitions {
     struct error alteration; /* what is wrong, if altered */
 };
 
-/* ---- messages (definitions_message.c) */
+/* ---- messages (definitions_message.c) ---- */
 
 enum message {
     MESSAGE_NONE,
@@ -123,7 +123,7 @@ bool findings_has(const struct findings *findings, const char *table, int64_t ro
 void findings_free(struct findings *findings);
 #define FINDINGS_CLEAN __attribute__((cleanup(findings_free)))
 
-/* ---- statements and transactions (definitions.c) */
+/* ---- statements and transactions (definitions.c) ---- */
 
 void json_release(json_t **json);
 #define JSON_CLEAN __attribute__((cleanup(json_release)))
@@ -146,7 +146,7 @@ int definitions_enter(struct transaction *transaction, struct definitions *d, bo
 int definitions_prepare(struct definitions *d, const char *sql, sqlite3_stmt **statement,
                         struct trouble *why);
 
-/* ---- the schema (definitions_schema.c) */
+/* ---- the schema (definitions_schema.c) ---- */
 
 struct schema *schema_expected(struct error *error);
 void schema_free(struct schema *schema);
@@ -156,7 +156,7 @@ int schema_compare(struct definitions *d, struct findings *findings, bool *alter
                    struct trouble *why);
 bool schema_can_hold_problems(struct definitions *d);
 
-/* ---- tables (definitions_table.c, _row.c, _write.c) */
+/* ---- tables (definitions_table.c, _row.c, _write.c) ---- */
 
 struct table;
 
@@ -199,7 +199,7 @@ int64_t table_find(struct definitions *d, const struct table *table, const char 
 int64_t *table_ids(struct definitions *d, const struct table *table, size_t most, size_t *count,
                    struct trouble *why);
 
-/* ---- freezing (definitions_freeze.c) */
+/* ---- freezing (definitions_freeze.c) ---- */
 
 /* Inside a transaction. */
 json_t *definitions_freeze_now(struct definitions *d, int64_t campaign, enum depth depth,

@@ -274,7 +274,7 @@ int64_t *table_ids(struct definitions *d, const struct table *table, size_t most
     return select_ids(d, table, NULL, 0, most, count, why);
 }
 
-/* ---- nested rows */
+/* ---- nested rows ---- */
 
 /* Steps are kept under any positions; in documents they are numbered 1, 2, 3. */
 static int number_steps(json_t *steps, struct trouble *why)
@@ -353,7 +353,7 @@ json_t *table_load(struct definitions *d, const struct table *table, int64_t id,
     return json_incref(target);
 }
 
-/* ---- names */
+/* ---- names ---- */
 
 int64_t table_find_name(struct definitions *d, const char *table, const char *name,
                         struct trouble *why)

@@ -241,7 +241,7 @@ struct schema *schema_expected(struct error *error)
     return schema;
 }
 
-/* ---- migration */
+/* ---- migration ---- */
 
 static int user_version(sqlite3 *db, int *version)
 {
@@ -294,7 +294,7 @@ int schema_migrate(struct definitions *d, struct trouble *why)
     return version < NEWEST ? migrate(d, version, why) : 0;
 }
 
-/* ---- comparison */
+/* ---- comparison ---- */
 
 static const struct object *object_find(const struct schema *schema, const char *name, size_t *at)
 {

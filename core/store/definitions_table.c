@@ -261,7 +261,7 @@ const char *table_name(const struct table *table)
     return table->name;
 }
 
-/* ---- checks that rows and documents share */
+/* ---- checks that rows and documents share ---- */
 
 static size_t characters(const char *text, size_t size)
 {

@@ -79,7 +79,7 @@ struct connection {
 static void dispatch(struct connection *connection, enum event event);
 static void read_on(struct connection *connection);
 
-/* ---- ways in and out */
+/* ---- ways in and out ---- */
 
 static void enter(struct connection *connection)
 {
@@ -130,7 +130,7 @@ static void close_now(struct connection *connection)
     close_for(connection, CONNECTION_FINISHED, "");
 }
 
-/* ---- the end of a delivery */
+/* ---- the end of a delivery ---- */
 
 static const char *position(enum state state)
 {
@@ -189,7 +189,7 @@ static const char *event_text(enum event event)
     }
 }
 
-/* ---- writing */
+/* ---- writing ---- */
 
 static void watch_for(struct connection *connection, uint32_t events)
 {
@@ -264,7 +264,7 @@ static void say(struct connection *connection, enum state next, int64_t timeout_
     write_bytes(connection, connection->command->str, connection->command->len);
 }
 
-/* ---- reading */
+/* ---- reading ---- */
 
 static enum event class_of(int code)
 {
@@ -331,7 +331,7 @@ static void on_begun(void *context, int32_t ok)
     leave(connection);
 }
 
-/* ---- before the first mail */
+/* ---- before the first mail ---- */
 
 static void on_dialled(void *context, const char *why, int wrong_login)
 {
@@ -390,7 +390,7 @@ static void end_quietly(struct connection *connection, enum event event)
     close_now(connection);
 }
 
-/* ---- MAIL, RCPT, DATA */
+/* ---- MAIL, RCPT, DATA ---- */
 
 static void say_mail(struct connection *connection)
 {
@@ -486,7 +486,7 @@ static void transaction_reset(struct connection *connection, enum event event)
     become_idle(connection, event);
 }
 
-/* ---- what goes wrong before the end is released: the message is not there */
+/* ---- what goes wrong before the end is released: the message is not there ---- */
 
 static void deferred(struct connection *connection, enum event event)
 {
@@ -523,7 +523,7 @@ static void give_back(struct connection *connection, enum event event)
     close_now(connection);
 }
 
-/* ---- the end */
+/* ---- the end ---- */
 
 static void ask_begin(struct connection *connection, enum event event)
 {
@@ -600,7 +600,7 @@ static void unknown(struct connection *connection, enum event event)
     close_failed(connection, event_text(event));
 }
 
-/* ---- the table */
+/* ---- the table ---- */
 
 typedef void transition(struct connection *connection, enum event event);
 
@@ -661,7 +661,7 @@ static void dispatch(struct connection *connection, enum event event)
     (row ? row : ignore)(connection, event);
 }
 
-/* ---- what the owner calls */
+/* ---- what the owner calls ---- */
 
 struct connection *connection_new(const struct campaignd_host *host,
                                   const struct email_settings *settings, struct dialer *dialer,

@@ -29,7 +29,7 @@ struct dial_watch {
     struct campaignd_watch *watch;
 };
 
-/* ---- libcurl on the host's loop */
+/* ---- libcurl on the host's loop ---- */
 
 static void explain(const struct dial *dial, CURLcode code, long reply, char *why, size_t size)
 {
@@ -135,7 +135,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *cont
     return 0;
 }
 
-/* ---- the dialer */
+/* ---- the dialer ---- */
 
 struct dialer *dialer_new(const struct campaignd_host *host, const struct email_settings *settings,
                           struct campaignd_failure *why)

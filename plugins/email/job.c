@@ -55,7 +55,7 @@ static void prepared_free(void *context)
     g_free(prepared);
 }
 
-/* ---- the plugin */
+/* ---- the plugin ---- */
 
 void email_unload(void *context)
 {
@@ -98,7 +98,7 @@ int32_t email_load(const struct campaignd_host *host, const struct campaignd_par
     return 0;
 }
 
-/* ---- a job */
+/* ---- a job ---- */
 
 static const char *parameter_text(const struct job *job, const struct campaignd_parameters *table,
                                   const char *name)
@@ -158,7 +158,7 @@ void email_close(void *context)
     g_free(job);
 }
 
-/* ---- making a message */
+/* ---- making a message ---- */
 
 /* What a message is made of while it is made; freed by clear_parts(). */
 struct parts {
@@ -371,7 +371,7 @@ static struct prepared *make_message(struct job *job, campaignd_task task, int32
     return prepared;
 }
 
-/* ---- a task */
+/* ---- a task ---- */
 
 int32_t email_prepare(void *context, campaignd_task task, struct campaignd_outcome *outcome)
 {

@@ -60,7 +60,7 @@ static void take_batch(GQueue *from, GQueue *batch)
         g_queue_push_tail(batch, g_queue_pop_head(from));
 }
 
-/* ---- on a pool thread: write */
+/* ---- on a pool thread: write ---- */
 
 static void fail(struct mail *mail, enum mail_end end, const char *what, const char *where)
 {
@@ -152,7 +152,7 @@ static void write_batch(void *context)
         sync_mail(link->data);
 }
 
-/* ---- on a pool thread: release */
+/* ---- on a pool thread: release ---- */
 
 /* A mail reader has moved the first one on to cur/: NAME, or NAME:2,FLAGS. */
 static int is_read_already(const struct mail *mail)
@@ -207,7 +207,7 @@ static void release_batch(void *context)
         close(folder);
 }
 
-/* ---- on the loop */
+/* ---- on the loop ---- */
 
 static void on_released(void *context)
 {

@@ -21,7 +21,7 @@ void message_shut_down(void)
     g_mime_shutdown();
 }
 
-/* ---- texts that come from data */
+/* ---- texts that come from data ---- */
 
 /* One line of valid UTF-8 of at most `limit` bytes. The caller frees. */
 static char *clean_line(const char *text, size_t limit)
@@ -48,7 +48,7 @@ static void add_mailbox(GMimeMessage *message, GMimeAddressType type, const stru
     g_object_unref(address);
 }
 
-/* ---- pictures */
+/* ---- pictures ---- */
 
 static int is_picture_name(const char *name, size_t length)
 {
@@ -121,7 +121,7 @@ static GString *html_with_pictures(const struct message_draft *draft)
     return html;
 }
 
-/* ---- parts */
+/* ---- parts ---- */
 
 static void set_content(GMimePart *part, const void *data, size_t length)
 {
@@ -242,7 +242,7 @@ static GMimeObject *body_object(const struct message_draft *draft)
     return GMIME_OBJECT(mixed);
 }
 
-/* ---- the whole */
+/* ---- the whole ---- */
 
 static void set_headers(GMimeMessage *message, const struct message_draft *draft)
 {

@@ -17,7 +17,7 @@ struct writer {
     size_t link_start;
 };
 
-/* ---- entities */
+/* ---- entities ---- */
 
 struct entity {
     const char *name;
@@ -70,7 +70,7 @@ static size_t decode_entity(const char *text, size_t length, gunichar *character
     return *character ? name + 2 : 0;
 }
 
-/* ---- words and lines */
+/* ---- words and lines ---- */
 
 static void end_line(struct writer *writer)
 {
@@ -160,7 +160,7 @@ static void put_word(struct writer *writer, const char *word)
     end_word(writer);
 }
 
-/* ---- tags */
+/* ---- tags ---- */
 
 enum tag_effect { PARAGRAPH, LINE, ITEM, CELL, RULE, IMAGE, LINK, HIDDEN };
 

@@ -28,7 +28,7 @@ struct pool {
 
 static void pump(struct pool *pool);
 
-/* ---- deliveries */
+/* ---- deliveries ---- */
 
 struct delivery *delivery_new(campaignd_task task, const char *sender, const char *recipient,
                               GByteArray *wire)
@@ -65,7 +65,7 @@ static void defer(struct pool *pool, struct delivery *delivery, const char *text
     finish(pool, delivery, &outcome);
 }
 
-/* ---- pauses */
+/* ---- pauses ---- */
 
 static int64_t pause_left_us(const struct pool *pool)
 {
@@ -118,7 +118,7 @@ static void defer_all(struct pool *pool)
         defer(pool, delivery, pool->trouble, not_before_us);
 }
 
-/* ---- connections */
+/* ---- connections ---- */
 
 static void on_idle(void *context, struct connection *connection)
 {
@@ -200,7 +200,7 @@ static void pump(struct pool *pool)
         defer_all(pool);
 }
 
-/* ---- what the plugin calls */
+/* ---- what the plugin calls ---- */
 
 struct pool *pool_new(const struct campaignd_host *host, const struct email_settings *settings,
                       struct campaignd_failure *why)

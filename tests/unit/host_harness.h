@@ -69,7 +69,7 @@ static __attribute__((unused)) const char *build_folder(void)
     return folder ? folder : "build";
 }
 
-/* ---- the rows file */
+/* ---- the rows file ---- */
 
 static __attribute__((unused)) char *path_in(const struct core *core, const char *name)
 {
@@ -128,7 +128,7 @@ static __attribute__((unused)) void make_rows(struct core *core, unsigned recipi
     sqlite3_close(database);
 }
 
-/* ---- processes and frames */
+/* ---- processes and frames ---- */
 
 static __attribute__((unused)) int file_fd(const char *folder, const char *name)
 {

@@ -44,7 +44,7 @@ static struct {
     struct api_request *delayed;
 } server;
 
-/* ---- the services */
+/* ---- the services ---- */
 
 static json_t *describe(const struct api_request *request)
 {
@@ -89,7 +89,7 @@ static void serve(void *context, struct api_request *request)
     }
 }
 
-/* ---- the server's thread */
+/* ---- the server's thread ---- */
 
 static void on_stop(uv_async_t *async)
 {
@@ -155,7 +155,7 @@ static int stop_server(void **state)
     return rmdir(server.folder);
 }
 
-/* ---- the client */
+/* ---- the client ---- */
 
 static int connect_to(const char *path)
 {
@@ -259,7 +259,7 @@ static const char *error_of(const struct answer *answer, const char *key)
     return text ? text : "(none)";
 }
 
-/* ---- the tests */
+/* ---- the tests ---- */
 
 static void every_path_leads_to_its_operation(void **state)
 {

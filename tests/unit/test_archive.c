@@ -52,7 +52,7 @@ int fdatasync(int fd)
     return (int)syscall(SYS_fdatasync, fd);
 }
 
-/* ---- helpers */
+/* ---- helpers ---- */
 
 static int make_folder(void **state)
 {
@@ -175,7 +175,7 @@ static int run(const char *format, const char *path)
     return system(command);
 }
 
-/* ---- verifying */
+/* ---- verifying ---- */
 
 struct seen {
     const struct archive_entry *entries;
@@ -241,7 +241,7 @@ static void assert_fault(const struct archive_entry *entries, size_t count,
              number, seen.faults, seen.last_message);
 }
 
-/* ---- writing and reading */
+/* ---- writing and reading ---- */
 
 static void documents_come_back_exactly(void **state)
 {
@@ -408,7 +408,7 @@ static void a_document_over_the_limit_is_refused(void **state)
     close_writer(writer);
 }
 
-/* ---- finding what was changed */
+/* ---- finding what was changed ---- */
 
 static void flip_each_byte(const char *name, const struct archive_entry *entries, size_t count)
 {
@@ -600,7 +600,7 @@ static void an_entry_the_segment_does_not_have_is_found(void **state)
     assert_fault(entries, 3, ARCHIVE_FAULT_SEGMENT, 3);
 }
 
-/* ---- a crash */
+/* ---- a crash ---- */
 
 /* The files as a killed writer leaves them: copied while it has not sealed. `after` more documents
  * are not committed. */
@@ -722,7 +722,7 @@ static void segments_are_listed(void **state)
     assert_int_equal(error.code, ERROR_NOT_FOUND);
 }
 
-/* ---- threads */
+/* ---- threads ---- */
 
 struct adder {
     struct archive_writer *writer;
@@ -817,7 +817,7 @@ static void adding_does_not_wait_for_the_disk(void **state)
     assert_whole(entries, 4);
 }
 
-/* ---- trouble with the disk */
+/* ---- trouble with the disk ---- */
 
 static void a_sync_that_failed_is_final(void **state)
 {

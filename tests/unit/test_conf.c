@@ -22,7 +22,7 @@
 
 static char folder[] = "/tmp/test_conf.XXXXXX";
 
-/* ---- helpers */
+/* ---- helpers ---- */
 
 static char *path_of(const char *name)
 {
@@ -113,7 +113,7 @@ static int remove_folder(void **state)
     return system(command);
 }
 
-/* ---- what is right */
+/* ---- what is right ---- */
 
 static void an_empty_file_gives_all_defaults(void **state)
 {
@@ -315,7 +315,7 @@ static void a_folder_with_special_letters_is_no_pattern(void **state)
     assert_int_equal(conf->action_count, 1);
 }
 
-/* ---- what is wrong: one line of a.conf at a time, in a place where the rest is right */
+/* ---- what is wrong: one line of a.conf at a time, in a place where the rest is right ---- */
 
 #define UNKNOWN_SECTIONS "Sections: [daemon], [http], [source.NAME] and [action.NAME]\n"
 #define NO_LINE "the line is neither »[section]« nor »key = value« nor a comment (# or ;)\n"
@@ -510,7 +510,7 @@ static void a_plugins_setting_is_never_shown(void **state)
     assert_null(strstr(problems, "hunter2"));
 }
 
-/* ---- files */
+/* ---- files ---- */
 
 static void what_cannot_be_read_is_an_error_of_the_whole_file(void **state)
 {
@@ -612,7 +612,7 @@ static void sections_settings_and_problems_are_bounded(void **state)
                     "a.conf: there are more problems than can be listed; mend these first\n");
 }
 
-/* ---- secrets */
+/* ---- secrets ---- */
 
 /* The secret of `value` as named in a.conf, or the error's message with the folder left out. */
 static char *secret(const char *value)
@@ -705,7 +705,7 @@ static void a_credential_is_read_from_systemds_folder(void **state)
     unsetenv("CREDENTIALS_DIRECTORY");
 }
 
-/* ---- the manual */
+/* ---- the manual ---- */
 
 /* The part of `text` from the line `begin` to the next line that begins with `end`; or NULL. */
 static char *part_of(const char *text, const char *begin, const char *end)

@@ -204,7 +204,7 @@ static void assert_not_startable(struct site *site, const char *words)
         fail_msg("»%s« is not in »%s«", words, site->error.message);
 }
 
-/* ---- the file */
+/* ---- the file ---- */
 
 static void test_a_new_database_can_be_shared_with_the_group(void **state)
 {
@@ -283,7 +283,7 @@ static void test_changes_of_others_are_noticed_and_own_ones_not(void **state)
     assert_int_equal(definitions_changed(site->d), 0);
 }
 
-/* ---- documents */
+/* ---- documents ---- */
 
 #define QUERY                                                                                      \
     "{\"name\":\"Interessenten\",\"source\":\"kunden\",\"description\":\"alle\",\"groups\":"       \
@@ -463,7 +463,7 @@ static void test_what_is_used_cannot_be_deleted(void **state)
     assert_int_equal(site->error.code, ERROR_NOT_FOUND);
 }
 
-/* ---- freezing */
+/* ---- freezing ---- */
 
 static void test_a_frozen_campaign_has_all_that_a_run_needs(void **state)
 {
@@ -604,7 +604,7 @@ static void test_every_column_is_documented(void **state)
     sqlite3_finalize(row);
 }
 
-/* ---- hostile rows */
+/* ---- hostile rows ---- */
 
 static void test_rubbish_in_rows_comes_back_as_problems(void **state)
 {
@@ -740,7 +740,7 @@ static void test_many_rows_within_limits_are_bounded_together(void **state)
     assert_not_startable(site, "more than 1000 rows of report_file");
 }
 
-/* ---- hostile schemas */
+/* ---- hostile schemas ---- */
 
 static void test_triggers_and_views_are_named_and_not_run(void **state)
 {
@@ -817,7 +817,7 @@ static void test_a_table_that_lost_its_types_is_noticed(void **state)
     assert_true(check(site) >= 1);
 }
 
-/* ---- locks */
+/* ---- locks ---- */
 
 static void test_a_foreign_write_lock_delays_writing_and_not_reading(void **state)
 {
@@ -841,7 +841,7 @@ static void test_a_foreign_write_lock_delays_writing_and_not_reading(void **stat
     assert_int_equal(check(site), 1);
 }
 
-/* ---- start requests */
+/* ---- start requests ---- */
 
 static void test_a_request_is_found_answered_and_never_again(void **state)
 {

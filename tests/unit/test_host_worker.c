@@ -21,7 +21,7 @@ static json_t *setting(const char *key, const char *value)
                      "/etc/campaignd/campaignd.conf", "line", 12);
 }
 
-/* ---- the way of a task */
+/* ---- the way of a task ---- */
 
 static void claim_is_delivered_and_each_act_happens_once(void **state)
 {
@@ -97,7 +97,7 @@ static void small_job_is_not_kept_waiting_by_a_large_one(void **state)
     stop_worker(core);
 }
 
-/* ---- revoke and stop */
+/* ---- revoke and stop ---- */
 
 static void revoke_gives_back_what_has_not_begun(void **state)
 {
@@ -196,7 +196,7 @@ static void stop_does_not_wait_for_ever(void **state)
     assert_int_equal(journal_lines(core), 0);
 }
 
-/* ---- the log */
+/* ---- the log ---- */
 
 struct log_counts {
     unsigned begins, ends;
@@ -296,7 +296,7 @@ static void tasks_wait_for_the_log_to_be_granted(void **state)
     stop_worker(core);
 }
 
-/* ---- faults of plugins */
+/* ---- faults of plugins ---- */
 
 static int status_of_fault(struct core *core, uint64_t ordinal)
 {
@@ -336,7 +336,7 @@ static void faults_of_a_plugin_end_in_the_log_only(void **state)
     stop_worker(core);
 }
 
-/* ---- refusals */
+/* ---- refusals ---- */
 
 static void expect_refusal(struct core *core, const char *plugin, json_t *settings,
                            const char *wanted)

@@ -30,7 +30,7 @@ struct fixture {
     struct journal *journal;
 };
 
-/* ---- making one */
+/* ---- making one ---- */
 
 static int set_up(void **state)
 {
@@ -97,7 +97,7 @@ static void make_one(struct fixture *is, uint64_t recipients)
     make(is, recipients, &one_step, 1, "");
 }
 
-/* ---- the store, played */
+/* ---- the store, played ---- */
 
 static void begin(struct fixture *is)
 {
@@ -121,7 +121,7 @@ static void roll_back(struct fixture *is)
     assert_int_equal(database->rolled_back(database, &error), 0);
 }
 
-/* ---- the calls, short */
+/* ---- the calls, short ---- */
 
 static uint64_t claim_in(struct fixture *is, int step, const char *instance, uint64_t limit,
                          uint64_t *tasks)
@@ -236,7 +236,7 @@ static int64_t number(struct fixture *is, const char *question)
     return sqlite3_column_int64(select, 0);
 }
 
-/* ---- is it whole? */
+/* ---- is it whole? ---- */
 
 /* places[step][ordinal]: how often a task stands somewhere. */
 static void add_places(struct fixture *is, const char *question,
@@ -302,7 +302,7 @@ static void check(struct fixture *is)
     journal_close(other);
 }
 
-/* ---- claims */
+/* ---- claims ---- */
 
 static void claims_take_what_waits_from_the_front(void **state)
 {
@@ -409,7 +409,7 @@ static void an_unreadable_outcome_is_unknown(void **state)
     check(is);
 }
 
-/* ---- rollback */
+/* ---- rollback ---- */
 
 static void after_a_rollback_all_is_as_before(void **state)
 {
@@ -432,7 +432,7 @@ static void after_a_rollback_all_is_as_before(void **state)
     check(is);
 }
 
-/* ---- steps */
+/* ---- steps ---- */
 
 static void a_dependent_step_waits_for_its_parent(void **state)
 {
@@ -466,7 +466,7 @@ static void a_dependent_step_waits_for_its_parent(void **state)
     check(is);
 }
 
-/* ---- put off */
+/* ---- put off ---- */
 
 static void what_is_put_off_waits_again_when_it_is_due(void **state)
 {
@@ -519,7 +519,7 @@ static void what_is_put_off_too_long_is_rejected(void **state)
     check(is);
 }
 
-/* ---- recovery */
+/* ---- recovery ---- */
 
 static struct journal_record begun(uint64_t claim_id, uint64_t ordinal)
 {
@@ -614,7 +614,7 @@ static void a_spoiled_end_is_in_doubt(void **state)
     check(is);
 }
 
-/* ---- at random */
+/* ---- at random ---- */
 
 struct held {
     uint64_t id;

@@ -137,7 +137,7 @@ static void assert_doubt(struct fixture *is, uint32_t low, uint32_t high, const 
     assert_non_null(strstr(error.message, reason));
 }
 
-/* ---- whole logs */
+/* ---- whole logs ---- */
 
 static void what_was_written_is_read_in_its_order(void **state)
 {
@@ -179,7 +179,7 @@ static void what_a_killed_process_wrote_is_there_without_a_sync(void **state)
     assert_string_equal(found.text, "b1 b2 e2:good ");
 }
 
-/* ---- the lock */
+/* ---- the lock ---- */
 
 static void the_lock_is_held_until_the_log_is_closed(void **state)
 {
@@ -196,7 +196,7 @@ static void the_lock_is_held_until_the_log_is_closed(void **state)
     assert_int_equal(tasklog_try_lock(is->prefix, &fd), TASKLOG_NO_LOCK_FILE);
 }
 
-/* ---- segments */
+/* ---- segments ---- */
 
 /* Fill the present segment; how many begins that took. */
 static unsigned fill(struct fixture *is, uint64_t first)
@@ -282,7 +282,7 @@ static void a_missing_segment_is_noticed(void **state)
     assert_true(count > 1);
 }
 
-/* ---- what was done to it */
+/* ---- what was done to it ---- */
 
 static void write_at(struct fixture *is, off_t offset, const void *data, size_t size)
 {

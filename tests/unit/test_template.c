@@ -25,7 +25,7 @@
 
 static struct error error;
 
-/* ---- JSON as template data */
+/* ---- JSON as template data ---- */
 
 static int lookup_member(void *context, const char *name, size_t length,
                          struct template_value *out);
@@ -169,7 +169,7 @@ static void check_examples(const struct example *examples, size_t count)
         check_examples(examples, sizeof examples / sizeof *examples);                              \
     } while (0)
 
-/* ---- mustache */
+/* ---- mustache ---- */
 
 static void values_are_put_in(void **state)
 {
@@ -311,7 +311,7 @@ static void partials_are_put_in_with_their_tags_indentation(void **state)
           {"  {{>p}}\n", "{\"t\": 1}", "  x\n", "{\"p\": \"{{#t}}\\nx\\n{{/t}}\\n\"}"});
 }
 
-/* ---- what is ours */
+/* ---- what is ours ---- */
 
 static void values_are_escaped_for_their_target(void **state)
 {
@@ -532,7 +532,7 @@ static void names_are_told_before_a_run(void **state)
     json_decref(partials);
 }
 
-/* ---- bounds */
+/* ---- bounds ---- */
 
 static void refuse(const char *text, size_t size, const char *part_of_message)
 {
@@ -717,7 +717,7 @@ static void random_texts_do_no_harm(void **state)
     json_decref(partials);
 }
 
-/* ---- threads and speed */
+/* ---- threads and speed ---- */
 
 static void *render_many(void *context)
 {
