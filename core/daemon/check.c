@@ -114,7 +114,7 @@ static void check_report(struct checking *checking, const char *name, const json
     FREE_CLEAN char *where = memory_format("report %s", name);
     checking->where = where;
     add(checking, "error", "the report has no text; write at least one variant",
-        "Der Bericht hat keinen Text.");
+        "Der Bericht hat keinen Text; mindestens eine Fassung schreiben");
 }
 
 /* ---- steps ---- */
@@ -168,7 +168,10 @@ static void check_step(struct checking *checking, const json_t *step)
         FREE_CLEAN char *en = memory_format(
             "no action »%s« is configured; add [action.%s] to the configuration, or choose another",
             action, action);
-        FREE_CLEAN char *de = memory_format("Die Aktion »%s« ist nicht eingerichtet.", action);
+        FREE_CLEAN char *de = memory_format(
+            "Die Aktion »%s« ist nicht eingerichtet; [action.%s] in die Konfiguration aufnehmen "
+            "oder eine andere wählen",
+            action, action);
         add(checking, "error", en, de);
         return;
     }
@@ -210,5 +213,5 @@ void check_definition(const struct daemon *daemon, const json_t *definition, con
         return;
     checking.where = "campaign";
     add(&checking, "error", "the campaign has no step; choose at least one action",
-        "Die Kampagne hat keinen Schritt.");
+        "Die Kampagne hat keinen Schritt; mindestens eine Aktion wählen");
 }
