@@ -234,9 +234,9 @@ static char *progress_line(const json_t *run, bool bar)
     if (progress.deferred)
         buffer_printf(&line, "  %s %s", message_number(progress.deferred),
                       message_label("deferred"));
-    bool stands = progress.deferred == progress.total - progress.finished;
     double rate = json_number_value(json_object_get(run, "rate_per_s"));
-    if (stands || rate < 0.05) /* what it did before would foretell nothing */
+    bool stands = progress.deferred || *text(run, "reason") || rate < 0.05;
+    if (stands) /* what it did before would foretell nothing */
         return buffer_steal(&line);
     buffer_printf(&line, "  %s/s", message_decimal(rate));
     json_t *left = json_object_get(run, "eta_s");
