@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <libgen.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -544,12 +547,26 @@ static void forget(struct reading *reading)
     json_decref(reading->request);
 }
 
+/*
+ * A reader never outlives its core: the next one starts another for the same run, which writes under
+ * the same name. The kernel sees to that; and if the core was dead before it was asked to, nobody
+ * reads the answer any more.
+ */
+static bool die_with_core(void)
+{
+    struct pollfd answer = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return poll(&answer, 1, 0) >= 0 && !(answer.revents & (POLLERR | POLLHUP));
+}
+
 int reader_main(void)
 {
     struct reading reading = {.left_out = json_object(), .key = -1, .blocked = -1, .consent = -1};
     struct error error = {.message = "the request is not JSON", .code = ERROR_INTERNAL};
     BUFFER_CLEAN struct buffer input = {0};
     log_open("reader");
+    if (!die_with_core())
+        return 1;
     if (file_read_fd(STDIN_FILENO, "the request", REQUEST_LIMIT, &input, &error) == 0)
         reading.request = json_loadb(buffer_string(&input), input.size, 0, NULL);
     json_t *result = reading.request ? answer(&reading, &error) : NULL;

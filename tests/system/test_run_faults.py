@@ -39,6 +39,25 @@ def test_run_goes_on_over_reloads(site):
     until(lambda: len(site.workers()) == 1, what="the old workers' end")
 
 
+def test_reader_of_a_dead_core_ends_with_it(site):
+    """Left alone it would finish its snapshot, under the name that the next core's reader is writing to."""
+    site.start(customers=200)
+    site.query("langsam", "SELECT id FROM kunde, (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+                          "i < 6000000) SELECT max(i) AS i FROM n) WHERE i > 0 ORDER BY id")
+    site.campaign("leer", [{"name": "eins", "action": "null", "parameters": {"journal": site.act_file}}], "langsam")
+    starting = threading.Thread(target=start_and_ignore, args=(site,))
+    starting.start()
+    run = until(lambda: site.api("GET", "/v1/runs"), what="the run")[0]["number"]
+    readers = until(lambda: [pid for pid, command in site.processes().items() if "--reader" in command],
+                    what="the reader")
+    site.kill()
+    starting.join()
+    site.start()
+    assert not set(readers) & set(site.processes())
+    site.wait_run(run, "done")
+    nothing_lost_nothing_twice(site, run, 200, 0)
+
+
 def hold(path):
     """Another program's write lock."""
     db = sqlite3.connect(path, isolation_level=None)
