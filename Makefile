@@ -31,6 +31,7 @@ LIBRARIES_CTL := libcurl jansson
 LIBRARIES_LETTER := pangocairo cairo gumbo
 
 CC       ?= gcc
+PARALLEL  = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
     -Wvla -Wpointer-arith -Wundef -Werror
 HARDENED := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2
@@ -70,7 +71,7 @@ deps: ## install the packages that building needs
 
 # What needs packages goes through a second make, because pkg-config is asked when a Makefile is read.
 all: deps ## build everything into build/
-	@$(MAKE) --no-print-directory binaries
+	@$(MAKE) --no-print-directory $(PARALLEL) binaries
 
 .PHONY: binaries
 binaries: $(BUILD)/campaignd $(BUILD)/campaignctl $(BUILD)/letter.so $(PLUGINS:%=$(BUILD)/plugins/%.so)
@@ -128,12 +129,12 @@ $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libcore.a
 
 demo: deps ## build, make a demo site below demo/, run the Informationskampagne
 	@tests/install-packages $(PACKAGES_DEMO)
-	@$(MAKE) --no-print-directory -s binaries
+	@$(MAKE) --no-print-directory -s $(PARALLEL) binaries
 	@conf/demo/run-demo
 
 test: deps ## build and run all tests
 	@tests/install-packages $(PACKAGES_TEST)
-	@$(MAKE) --no-print-directory -s binaries test-plugins
+	@$(MAKE) --no-print-directory -s $(PARALLEL) binaries test-plugins
 	@$(MAKE) --no-print-directory unit system
 
 test-asan: ## all tests with address, undefined-behaviour and leak sanitizers
@@ -147,7 +148,7 @@ export ASAN_OPTIONS := detect_odr_violation=0:abort_on_error=0
 export UBSAN_OPTIONS := print_stacktrace=1
 
 unit: ## the C tests alone
-	@$(MAKE) --no-print-directory -s unit-binaries
+	@$(MAKE) --no-print-directory -s $(PARALLEL) unit-binaries
 	@CAMPAIGND_BUILD=$(BUILD) tests/run-unit $(UNIT_TESTS)
 
 # Tests marked `alone` measure speed: nothing else may run beside them.
@@ -170,7 +171,7 @@ model: ## check the run protocol's model with spin
 
 bench: deps ## the figures beside the peers', into build/bench.json
 	@tests/install-packages $(PACKAGES_BENCH)
-	@$(MAKE) --no-print-directory -s binaries test-plugins
+	@$(MAKE) --no-print-directory -s $(PARALLEL) binaries test-plugins
 	@CAMPAIGND_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/bench.py
 
 # Objects know where they will be installed: another prefix makes those anew.
@@ -186,7 +187,7 @@ INSTALL_TEXT = sed -e 's|/usr/sbin/|$(sbindir)/|; s|/usr/bin/|$(bindir)/|; s|/et
     -e 's|@prefix@|$(prefix)|; s|@includedir@|$(includedir)|; s|@libdir@|$(libdir)|; s|@version@|$(VERSION)|'
 
 install: ## install below DESTDIR; prefix, libdir, sysconfdir … as usual (a site's campaignd.conf is left as it is)
-	@$(MAKE) --no-print-directory -s binaries
+	@$(MAKE) --no-print-directory -s $(PARALLEL) binaries
 	install -d $(addprefix $(DESTDIR),$(sbindir) $(bindir) $(libdir)/campaignd/plugins $(libdir)/pkgconfig \
 	    $(includedir)/campaignd $(unitdir) $(sysusersdir) $(sysconfdir)/campaignd/conf.d $(docdir)/plugins \
 	    $(datadir)/bash-completion/completions $(mandir)/man1 $(mandir)/man5 $(mandir)/man8)
