@@ -1,7 +1,6 @@
 """Where a run's promises could break: each of these once did, or nearly."""
 import http.client
 import os
-import pathlib
 import signal
 import sqlite3
 import subprocess
@@ -11,7 +10,7 @@ import time
 import pytest
 
 from conftest import PATIENCE, Failed, until
-from test_run_kill import AT_ONCE, begin, nothing_lost_nothing_twice, totals_add_up, wait_acts
+from test_run_kill import AT_ONCE, begin, nothing_lost_nothing_twice, wait_acts
 
 
 def test_refused_reload_leaves_nothing_in_doubt(site):
@@ -115,7 +114,7 @@ def test_stop_does_not_wait_for_an_old_worker_that_stands_still(site):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """16 MB: room for two logs and little else."""
+    """28 MB: room for three logs and little else."""
     folder = tmp_path / "small"
     folder.mkdir()
     if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=28m", "none", folder]).returncode:

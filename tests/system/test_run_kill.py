@@ -137,28 +137,32 @@ def test_worker_dies_at_an_exact_moment(site, moment, acts, unknown):
 # The core is started again while a worker of the old one lives on.
 
 def test_old_worker_is_waited_for(site):
-    """Deliveries take a second; the old worker ends those that it has begun, and only then its log is read."""
-    run = begin(site, recipients=40, at_once=10, delay_ms=1000, daemon={"recovery_wait": "30s"})
-    until(lambda: site.steps(run)["eins"]["claimed"] == 40, what="the claim")
-    time.sleep(0.2)
-    old = site.workers()
+    """The old worker ends what it has begun, however long that takes, and only then its log is read."""
+    run = begin(site, recipients=40, at_once=10, delay_ms=300, daemon={"recovery_wait": "1h"})
+    wait_acts(site, 10)
+    old = site.kill_workers(signal.SIGSTOP)
     site.restart(signal.SIGKILL)
-    assert set(old) <= set(site.workers()), "the old worker ended before its deliveries did"
+    time.sleep(0.3)
+    assert set(old) <= set(site.workers())
+    step = site.steps(run)["eins"]
+    assert step["claimed"] >= 10 and step["unknown"] == 0
+    for pid in old:
+        os.kill(pid, signal.SIGCONT)
     site.wait_run(run, "done")
     nothing_lost_nothing_twice(site, run, 40, 0)
 
 
 def test_old_worker_that_stands_still_is_ended_before_its_log_is_read(site):
-    run = begin(site, recipients=400, at_once=4, delay_ms=20, daemon={"recovery_wait": "1s"})
+    run = begin(site, recipients=400, at_once=4, delay_ms=20, daemon={"recovery_wait": "3s"})
     wait_acts(site, 30)
     old = site.kill_workers(signal.SIGSTOP)
     site.kill()
+    began = time.monotonic()
     site.start()
-    held = site.steps(run)["eins"]["claimed"]
-    assert held > 0
-    time.sleep(0.4)
-    assert set(old) <= set(site.workers()), "ended before recovery_wait was over"
-    assert site.steps(run)["eins"]["unknown"] == 0, "the log was read while its owner lived"
+    step, living = site.steps(run)["eins"], site.workers()
+    if time.monotonic() - began < 2.5:  # else the machine is too busy to tell
+        assert set(old) <= set(living), "ended before recovery_wait was over"
+        assert step["claimed"] > 0 and step["unknown"] == 0, "the log was read while its owner lived"
     site.wait_run(run, "done")
     assert not set(old) & set(site.workers())
     assert "still holds its log" in site.log()
