@@ -4,10 +4,12 @@
  */
 #include "daemon/configtest.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/file.h"
@@ -163,6 +165,18 @@ static void check_layout(const struct conf *conf, size_t *errors)
     fprintf(stderr, "%s: library_dir: %s\n", conf->file, error.message);
 }
 
+static void check_sources(const struct conf *conf, size_t *errors)
+{
+    for (size_t i = 0; i < conf->source_count; i++) {
+        const struct conf_source *source = &conf->sources[i];
+        if (access(source->path, R_OK) == 0)
+            continue;
+        ++*errors;
+        fprintf(stderr, "%s:%d: source »%s«: cannot read %s: %s\n", source->file, source->line,
+                source->name, source->path, strerror(errno));
+    }
+}
+
 int configtest_main(const char *path)
 {
     CONF_PROBLEMS_CLEAN struct conf_problems problems = {0};
@@ -179,6 +193,7 @@ int configtest_main(const char *path)
     uv_loop_init(&loop);
     signal(SIGPIPE, SIG_IGN);
     check_layout(conf, &errors);
+    check_sources(conf, &errors);
     for (size_t i = 0; i < conf->action_count; i++)
         describe(&loop, conf, &conf->actions[i], &errors);
     uv_run(&loop, UV_RUN_DEFAULT);

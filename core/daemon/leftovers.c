@@ -64,18 +64,10 @@ static void remove_file(const char *folder, const char *name)
     unlink(path);
 }
 
-static void look_at_preview(const char *folder, const char *name, void *context)
+static void look_at_unfinished(const char *folder, const char *name, void *context)
 {
     (void)context;
     remove_file(folder, name);
-}
-
-static void look_at_run(const char *folder, const char *name, void *context)
-{
-    const char *ending = strrchr(name, '.');
-    (void)context;
-    if (ending && strcmp(ending, ".tmp") == 0)
-        remove_file(folder, name);
 }
 
 void leftovers_remove(const char *state_dir, struct state *state)
@@ -87,8 +79,8 @@ void leftovers_remove(const char *state_dir, struct state *state)
     else
         log_error("%s", error.message);
     free(instances.rows);
-    each_file(state_dir, "preview", look_at_preview, NULL);
-    each_file(state_dir, "runs", look_at_run, NULL);
+    each_file(state_dir, "preview", look_at_unfinished, NULL);
+    each_file(state_dir, "reading", look_at_unfinished, NULL);
 }
 
 struct again {

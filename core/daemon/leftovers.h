@@ -4,7 +4,8 @@
 
 #include "daemon/daemon.h"
 
-/* Before anything starts: logs of workers that never became known (nothing was claimed by them), previews' files, .tmp files. */
+/* Before anything starts: logs of workers that never became known (nothing was claimed by them), what
+ * readers had not finished. */
 void leftovers_remove(const char *state_dir, struct state *state);
 
 /* Runs that were `preparing`: prepared anew, from the campaign as it is now. */

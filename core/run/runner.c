@@ -2,6 +2,8 @@
  * deaths leave behind in recovery.c. */
 #include "run/runner.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -277,6 +279,21 @@ static void read_steps(struct preparing *preparing)
     }
 }
 
+/* Where a reader writes: a folder that holds nothing else, as it sees no other of state_dir. */
+static char *reading_path(const char *state_dir, int64_t run)
+{
+    return memory_format("%s/reading/%lld.rows.db", state_dir, (long long)run);
+}
+
+static int take_rows(const char *state_dir, int64_t run, const char *rows, struct error *error)
+{
+    FREE_CLEAN char *written = reading_path(state_dir, run);
+    FREE_CLEAN char *folder = memory_format("%s/runs", state_dir);
+    if (rename(written, rows) != 0)
+        return error_errno(error, errno, "cannot move %s to %s", written, rows);
+    return file_sync_folder(folder, error);
+}
+
 static int apply_journal(struct store_work *work, struct error *error)
 {
     struct preparing *preparing = (struct preparing *)work;
@@ -284,7 +301,8 @@ static int apply_journal(struct store_work *work, struct error *error)
     FREE_CLEAN char *path = runner_journal_path(state_dir, preparing->row.number);
     FREE_CLEAN char *rows = runner_rows_path(state_dir, preparing->row.number);
     uint32_t number = (uint32_t)preparing->row.number;
-    if (journal_create(path, rows, number, (uint64_t)preparing->row.recipients, preparing->steps,
+    if (take_rows(state_dir, number, rows, error) != 0 ||
+        journal_create(path, rows, number, (uint64_t)preparing->row.recipients, preparing->steps,
                        preparing->step_count, error) != 0)
         return -1;
     preparing->journal = journal_open(path, number, error);
@@ -332,7 +350,7 @@ static void on_snapshot(void *context, const json_t *answer, const struct error 
 static void take_snapshot(struct preparing *preparing)
 {
     const struct runner_source *source = &preparing->source;
-    FREE_CLEAN char *out = runner_rows_path(preparing->runner->state_dir, preparing->row.number);
+    FREE_CLEAN char *out = reading_path(preparing->runner->state_dir, preparing->row.number);
     const char *name = json_string_value(
         json_object_get(json_object_get(preparing->definition, "query"), "source"));
     json_t *request =
@@ -781,7 +799,7 @@ static int read_index(struct runner *runner, struct error *error)
 
 static int make_folders(const struct runner *runner, struct error *error)
 {
-    static const char *const folders[] = {"runs", "log", "archive", "actions"};
+    static const char *const folders[] = {"runs", "reading", "log", "archive", "actions"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         FREE_CLEAN char *path = memory_format("%s/%s", runner->state_dir, folders[i]);
         if (file_make_folders(path, 0700, error) != 0)
