@@ -16,6 +16,8 @@
 #define WINDOW_LEAST 256
 #define WINDOW_MOST 65536
 #define WINDOW_US 500000
+#define SHARE_LEAST 16
+#define SHARE_WITH_DOCUMENTS 4096 /* of a step whose claims carry documents: the frame is bounded */
 
 static void send_frames(struct runner_worker *worker, const struct buffer *frames)
 {
@@ -194,8 +196,10 @@ static bool serve(struct runner_worker *worker, struct run *run, const struct jo
     if (job->state != JOB_OPEN || job->claiming || room < (worker->window + 1) / 4)
         return false;
     uint64_t share = runnable / workers_of(worker->runner, worker->row.action) + 1;
-    if (share < 16)
-        share = 16;
+    if (share < SHARE_LEAST)
+        share = SHARE_LEAST;
+    if (step->parent && share > SHARE_WITH_DOCUMENTS)
+        share = SHARE_WITH_DOCUMENTS;
     ask_claim(worker, run, job, share < room ? share : room);
     return true;
 }

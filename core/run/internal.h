@@ -78,6 +78,7 @@ struct runner {
     size_t action_count;
     size_t recoveries; /* and salvages: what must end before the store may */
     bool salvaging, salvage_again;
+    bool unopened; /* a run's journal could not be opened: what logs say of it is kept */
     uv_timer_t tick;
     uv_idle_t soon; /* a dispatch is due */
     bool quiet;

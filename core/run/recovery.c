@@ -183,7 +183,8 @@ static void on_dropped(struct store_work *work, const struct error *failed)
 /* All runs have settled it. */
 static void finish(struct recovery *recovery)
 {
-    if (recovery->failed) { /* only at the end of the store: the next start recovers */
+    /* At the end of the store, or for a run that could not be opened: the next start recovers. */
+    if (recovery->failed || recovery->runner->unopened) {
         uv_close((uv_handle_t *)&recovery->timer, on_recovery_closed);
         return;
     }

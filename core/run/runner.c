@@ -772,11 +772,12 @@ static void reopen(struct runner *runner, struct run *run)
     FREE_CLEAN char *rows_path = runner_rows_path(runner->state_dir, run->row.number);
     ROWS_CLEAN struct rows *rows = rows_open(rows_path, &error);
     struct journal *journal = rows ? journal_open(path, (uint32_t)run->row.number, &error) : NULL;
-    if (!journal) {
+    if (!journal) { /* not written down: once its files are back, the next start goes on with it */
         run->row.state = RUN_FAILED;
-        text_copy(run->row.reason, sizeof run->row.reason, error.message);
-        log_error("run %lld cannot go on: %s", (long long)run->row.number, error.message);
-        run_save(run, runner);
+        snprintf(run->row.reason, sizeof run->row.reason,
+                 "%.400s; restore it and restart campaignd", error.message);
+        log_error("run %lld cannot go on: %s", (long long)run->row.number, run->row.reason);
+        runner->unopened = true;
         return;
     }
     json_t *definition = json_deep_copy(rows_definition(rows));
