@@ -22,6 +22,7 @@ struct launch {
     launch_done done;
     void *context;
     json_t *definition;
+    char *german; /* why it could not be frozen; or NULL */
     json_t *problems;
     struct runner_source source;
     struct launch_result result;
@@ -40,14 +41,16 @@ static void finish(struct launch *launch, const struct error *failed)
     json_decref(launch->left_out);
     free(launch->campaign);
     free(launch->requested_by);
+    free(launch->german);
     free(launch);
 }
 
-static void add_problem(struct launch *launch, const char *where, const char *message)
+static void add_problem(struct launch *launch, const char *where, const char *message,
+                        const char *german)
 {
     json_array_append_new(launch->problems,
                           json_pack("{s:s, s:s, s:s, s:s}", "severity", "error", "where", where,
-                                    "message_en", message, "message_de", message));
+                                    "message_en", message, "message_de", german));
 }
 
 int launch_source(const struct daemon *daemon, const json_t *definition,
@@ -95,7 +98,9 @@ static bool settled(struct launch *launch)
     bool over = !state || strcmp(state, "preparing") != 0;
     if (state && strcmp(state, "failed") == 0) {
         const char *reason = json_string_value(json_object_get(run, "reason"));
-        add_problem(launch, "run", reason ? reason : "the run could not be prepared");
+        if (!reason)
+            reason = "the run could not be prepared";
+        add_problem(launch, "run", reason, reason);
     }
     json_decref(run);
     return over;
@@ -145,7 +150,7 @@ static void on_counted(void *context, const json_t *answer, const struct error *
 {
     struct launch *launch = context;
     if (failed)
-        add_problem(launch, "query", failed->message);
+        add_problem(launch, "query", failed->message, failed->message);
     else {
         launch->result.recipients = json_integer_value(json_object_get(answer, "recipients"));
         launch->left_out = json_incref(json_object_get(answer, "left_out"));
@@ -163,7 +168,7 @@ static void on_columns(void *context, const json_t *answer, const struct error *
 {
     struct launch *launch = context;
     if (failed)
-        add_problem(launch, "query", failed->message);
+        add_problem(launch, "query", failed->message, failed->message);
     check_definition(launch->daemon, launch->definition, json_object_get(answer, "columns"),
                      launch->problems);
     if (launch->kind == LAUNCH_RUN && !check_has_error(launch->problems))
@@ -181,6 +186,8 @@ static int apply_freeze(struct store_work *work, struct error *error)
     int64_t id = definitions_find(definitions, "campaign", launch->campaign, error);
     if (id >= 0)
         launch->definition = definitions_freeze(definitions, id, error);
+    if (id >= 0 && !launch->definition)
+        launch->german = memory_text(definitions_refusal_german(definitions));
     return launch->definition ? 0 : -1;
 }
 
@@ -189,12 +196,13 @@ static void on_frozen(struct store_work *work, const struct error *failed)
     struct launch *launch = (struct launch *)work;
     struct error error;
     if (failed && failed->code == ERROR_INPUT) {
-        add_problem(launch, "campaign", failed->message);
+        add_problem(launch, "campaign", failed->message,
+                    launch->german ? launch->german : failed->message);
         finish(launch, NULL);
     } else if (failed) {
         finish(launch, failed);
     } else if (launch_source(launch->daemon, launch->definition, &launch->source, &error) != 0) {
-        add_problem(launch, "query", error.message);
+        add_problem(launch, "query", error.message, error.message);
         check_definition(launch->daemon, launch->definition, NULL, launch->problems);
         finish(launch, NULL);
     } else

@@ -269,6 +269,13 @@ static void begin_reload(struct daemon *daemon)
 void daemon_reload(struct daemon *daemon,
                    void (*done)(void *context, const struct error *failed_or_null), void *context)
 {
+    struct error error;
+    if (daemon->stopping) {
+        error_set(&error, ERROR_BUSY, "campaignd is stopping");
+        if (done)
+            done(context, &error);
+        return;
+    }
     struct waiter *waiter = memory_new(sizeof *waiter);
     *waiter = (struct waiter){.next = reloads.coming, .done = done, .context = context};
     reloads.coming = waiter;
@@ -343,6 +350,15 @@ static void on_signal(uv_signal_t *handle, int number)
         begin_stop(daemon);
 }
 
+/* What comes before we can serve it waits, instead of ending the process. */
+static void hold_signals(int how)
+{
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGHUP);
+    pthread_sigmask(how, &held, NULL);
+}
+
 static void watch_signals(struct daemon *daemon)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -352,6 +368,7 @@ static void watch_signals(struct daemon *daemon)
         uv_signal_start(&signals[i], on_signal, numbers[i]);
     }
     signal(SIGPIPE, SIG_IGN);
+    hold_signals(SIG_UNBLOCK);
 }
 
 /* ---- starting ---- */
@@ -520,6 +537,7 @@ int main(int count, char **arguments)
     if (options.test)
         return configtest_main(options.config);
     notify_forget();
+    hold_signals(SIG_BLOCK);
     daemon.conf_path = options.config;
     daemon.conf = load_conf(options.config, &error);
     if (!daemon.conf)

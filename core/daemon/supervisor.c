@@ -381,6 +381,10 @@ static void quarantine(struct slot *slot, const char *how)
 /* A worker of the present generation ended without being told to. */
 static void on_death(struct slot *slot, const char *how)
 {
+    if (slot->supervisor->stopping) {
+        slot->state = SLOT_GONE;
+        return;
+    }
     if (clock_monotonic_us() - slot->started_us > DEATHS_COUNT_FOR_US)
         slot->deaths = 0;
     slot->deaths++;

@@ -32,6 +32,7 @@ struct definitions {
     int64_t deadline_us;    /* of the present call, monotonic */
     size_t budget;          /* bytes that the present call may still turn into JSON */
     struct error alteration; /* what is wrong, if altered */
+    struct error german;     /* what definitions_freeze refused last, in German */
 };
 
 /* ---- messages (definitions_message.c) ---- */

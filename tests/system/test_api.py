@@ -187,6 +187,10 @@ def test_refusal_is_in_the_readers_language(office):
     german = office.ctl("--lang", "de", "campaign", "start", "fax", check=False).stderr
     english = office.ctl("--lang", "en", "campaign", "start", "fax", check=False).stderr
     assert "nicht eingerichtet" in german and "no action »fax« is configured" in english
+    office.api("POST", "/v1/campaigns", {"name": "entwurf"})
+    german = office.ctl("--lang", "de", "campaign", "start", "entwurf", check=False).stderr
+    english = office.ctl("--lang", "en", "campaign", "start", "entwurf", check=False).stderr
+    assert "noch keine Datenquelle" in german and "has no data yet" in english
 
 
 # ---- documents

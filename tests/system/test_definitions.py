@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import Failed, until
+from conftest import SANITIZED, Failed, until
 
 ROOT = pathlib.Path(__file__).parents[2]
 KUNDEN = [("K1", "Jörg", "Öttl", "Hauptplatz 1", "8010", "Graz", "AT", "joerg@example.org", None),
@@ -387,9 +387,9 @@ def test_request_of_rubbish_is_refused(lively, column, value, times):
     assert site.api("GET", "/v1/runs") == []
 
 
-def test_thousand_requests_for_nothing_do_not_hold_up_a_good_one(lively):
+def test_many_requests_for_nothing_do_not_hold_up_a_good_one(lively):
     site = lively
-    hostile(site, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) "
+    hostile(site, f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {200 if SANITIZED else 1100}) "
                   "INSERT INTO start_request (campaign) SELECT 100000 + i FROM n")
     number = request(site, "gut")
     assert answer(site, f"id = {number}")[0] == "accepted"

@@ -103,7 +103,7 @@ def test_many_reloads_at_once_are_merged(site):
 
 
 def test_plugin_overwritten_in_place_harms_nothing_that_runs(site):
-    run = begin(site)
+    run = begin(site, recipients=4000)
     wait_acts(site, 100)
     worker = site.workers()
     overwrite(site.plugins / "nothing.so", os.urandom(50000))
@@ -117,7 +117,7 @@ def test_plugin_overwritten_in_place_harms_nothing_that_runs(site):
     assert versions(site) == {"null": "1"}
     assert site.ctl("reload", json_output=True) == {"generation": 2}
     assert versions(site) == {"null": "2"}
-    all_once(site, run)
+    all_once(site, run, 4000)
 
 
 def test_worker_that_is_restarted_gets_its_generations_copy(site):
@@ -281,3 +281,57 @@ def test_start_with_a_quarantined_action_still_answers(site):
     with pytest.raises(Failed) as failed:
         site.api("GET", "/v1/campaigns/stirbt/preview?recipient=1")
     assert failed.value.status == 503 and "quarantined" in failed.value.answer["error"]["message"]
+
+
+def test_worker_that_cannot_load_any_more_is_quarantined_with_its_reason(site):
+    secret = site.folder / "secret"
+    secret.write_text("geheim\n")
+    secret.chmod(0o600)
+    site.start(customers=1, actions={"zahm": {"plugin": "simple", "greeting": "hi", "password": "file:secret"},
+                                     "null": {"plugin": "nothing"}})
+    secret.rename(site.folder / "away")
+    site.kill_workers()
+    until(lambda: actions(site)["zahm"]["state"] == "quarantined", 20, "the quarantine")
+    assert "secret" in actions(site)["zahm"]["reason"] and "geheim" not in site.log()
+    assert actions(site)["null"]["state"] == "ready"
+    assert "secret" in refused_reload(site)
+    (site.folder / "away").rename(secret)
+    site.ctl("reload")
+    assert {name: action["state"] for name, action in actions(site).items()} == {"zahm": "ready", "null": "ready"}
+
+
+def test_reload_asked_for_while_it_starts_comes_after_the_start(site):
+    site.start(customers=1, wait=False)
+    until(lambda: b"campaignd.conf" in open(f"/proc/{site.core.pid}/cmdline", "rb").read(), 5, "the program")
+    until(lambda: int(re.search(r"SigBlk:\s*(\w+)", open(f"/proc/{site.core.pid}/status").read())[1], 16) & 1 or
+          os.path.exists(site.socket), 5, "the signal to be held")
+    site.kill(signal.SIGHUP)
+    until(lambda: "reloaded: generation 2" in site.log(), 15, "the reload after the start")
+    assert generation(site) == 2
+
+
+def test_stop_during_a_reload(site):
+    """Also one that is asked for at the same moment: the kernel delivers the lower number, or the stop, first."""
+    site.start(customers=1, actions={"a": {"plugin": "nothing", "workers": 4}})
+    site.kill(signal.SIGSTOP)
+    for sig in (signal.SIGTERM, signal.SIGHUP):
+        site.kill(sig, wait=False)
+    site.kill(signal.SIGCONT)
+    assert site.core.wait(15 * PATIENCE) == 0
+    site.start()
+    for _ in range(3):
+        site.kill(signal.SIGHUP)
+    assert site.stop() == 0
+
+
+def test_reload_and_kill_of_the_core_leave_nothing_behind(site):
+    run = begin(site, recipients=600)
+    for moment in (50, 200, 400):
+        wait_acts(site, moment)
+        site.kill(signal.SIGHUP)
+        time.sleep(0.05)
+        site.restart(sig=9)
+    site.wait_run(run)
+    acts = site.acts()
+    assert len(acts) == 600 and set(acts.values()) == {1}
+    until(lambda: len(site.workers()) == 1, 15, "the former workers' end")
