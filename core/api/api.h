@@ -37,6 +37,7 @@ enum api_operation {
     API_QUERY_RUN,        /* subject, body: {"limit": 20}, optional */
     API_RUNS,             /* limit or 0 */
     API_RUN,              /* run */
+    API_RUN_TASKS,        /* run; outcome, step, recipient or NULL, limit or 0 */
     API_RUN_PAUSE,        /* run */
     API_RUN_RESUME,       /* run */
     API_RUN_CANCEL,       /* run */
@@ -56,6 +57,7 @@ struct api_request {
     int64_t limit;       /* 1 … API_LIMIT_MAXIMUM */
     const char *recipient;
     const char *step;
+    const char *outcome;
     json_t *body;     /* an object, borrowed; never NULL for POST and PUT (empty if none came) */
     uid_t uid;        /* who asks */
     const char *user; /* the name of that user, or "uid:1234" */

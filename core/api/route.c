@@ -16,6 +16,7 @@
 #define TAKES_RUN 4u
 #define TAKES_LIMIT 8u
 #define NEEDS_RECIPIENT 16u
+#define TAKES_OUTCOME 32u
 
 /* Segments in capitals stand for: KINDS a kind's plural, SUBJECT a name or id, RUN and DOCUMENT
  * numbers. */
@@ -44,6 +45,8 @@ static const struct route routes[] = {
     {"POST", "queries/SUBJECT/run", API_QUERY_RUN, ROUTE_BODY_OPTIONAL, 0},
     {"GET", "runs", API_RUNS, ROUTE_BODY_NONE, TAKES_LIMIT},
     {"GET", "runs/RUN", API_RUN, ROUTE_BODY_NONE, 0},
+    {"GET", "runs/RUN/tasks", API_RUN_TASKS, ROUTE_BODY_NONE,
+     TAKES_OUTCOME | TAKES_STEP | TAKES_RECIPIENT | TAKES_LIMIT},
     {"POST", "runs/RUN/pause", API_RUN_PAUSE, ROUTE_BODY_OPTIONAL, 0},
     {"POST", "runs/RUN/resume", API_RUN_RESUME, ROUTE_BODY_OPTIONAL, 0},
     {"POST", "runs/RUN/cancel", API_RUN_CANCEL, ROUTE_BODY_OPTIONAL, 0},
@@ -63,6 +66,7 @@ static const struct {
     unsigned flag;
 } parameters[] = {{"recipient", TAKES_RECIPIENT},
                   {"step", TAKES_STEP},
+                  {"outcome", TAKES_OUTCOME},
                   {"run", TAKES_RUN},
                   {"limit", TAKES_LIMIT}};
 
@@ -224,6 +228,9 @@ static int set_parameter(unsigned flag, const char *name, const char *value,
         return 0;
     case TAKES_STEP:
         request->step = value;
+        return 0;
+    case TAKES_OUTCOME:
+        request->outcome = value;
         return 0;
     case TAKES_RUN:
         return set_number(name, value, INT64_MAX, &request->run, result);

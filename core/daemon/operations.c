@@ -14,6 +14,7 @@
 #include "daemon/archives.h"
 #include "daemon/daemon.h"
 #include "daemon/previewing.h"
+#include "daemon/tasks.h"
 #include "source/child.h"
 
 /* What an optional body of few keys holds, as json_unpack(3) wants it told; a key that is not told
@@ -469,6 +470,9 @@ void operations_call(void *context, struct api_request *request)
         break;
     case API_RUN:
         show_run(daemon, request);
+        break;
+    case API_RUN_TASKS:
+        tasks_call(daemon, request);
         break;
     case API_RUN_PAUSE:
     case API_RUN_RESUME:

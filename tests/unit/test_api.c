@@ -48,12 +48,12 @@ static struct {
 
 static json_t *describe(const struct api_request *request)
 {
-    return json_pack("{s:i,s:s?,s:s?,s:I,s:I,s:I,s:s?,s:s?,s:O?,s:I,s:s}", "operation",
+    return json_pack("{s:i,s:s?,s:s?,s:I,s:I,s:I,s:s?,s:s?,s:s?,s:O?,s:I,s:s}", "operation",
                      request->operation, "kind", request->kind, "subject", request->subject, "run",
                      (json_int_t)request->run, "document", (json_int_t)request->document, "limit",
                      (json_int_t)request->limit, "recipient", request->recipient, "step",
-                     request->step, "body", request->body, "uid", (json_int_t)request->uid, "user",
-                     request->user);
+                     request->step, "outcome", request->outcome, "body", request->body, "uid",
+                     (json_int_t)request->uid, "user", request->user);
 }
 
 static void on_delay(uv_timer_t *timer)
@@ -284,6 +284,8 @@ static void every_path_leads_to_its_operation(void **state)
         {"POST", "/v1/queries/a/run", "{\"limit\":20}", API_QUERY_RUN, 200},
         {"GET", "/v1/runs", NULL, API_RUNS, 200},
         {"GET", "/v1/runs/12", NULL, API_RUN, 200},
+        {"GET", "/v1/runs/12/tasks?outcome=rejected&step=x&recipient=K1&limit=5", NULL,
+         API_RUN_TASKS, 200},
         {"POST", "/v1/runs/12/pause", NULL, API_RUN_PAUSE, 200},
         {"POST", "/v1/runs/12/resume", NULL, API_RUN_RESUME, 200},
         {"POST", "/v1/runs/12/cancel", NULL, API_RUN_CANCEL, 200},
