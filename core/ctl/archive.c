@@ -9,15 +9,6 @@
 #include "ctl/command.h"
 #include "ctl/table.h"
 
-/* Append "?name=value" or "&name=value", if there is a value. */
-static void add_parameter(struct buffer *path, const char *name, const char *value)
-{
-    if (!value)
-        return;
-    buffer_printf(path, "%c%s=", strchr(buffer_string(path), '?') ? '&' : '?', name);
-    client_encode(path, value);
-}
-
 int archive_list(struct invocation *invocation)
 {
     static const char *const columns[] = {"document", "recipient", "step",    "name",

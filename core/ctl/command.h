@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "base/buffer.h"
 #include "ctl/ctl.h"
 
 #define OPTION_SET 1u
@@ -17,6 +18,7 @@
 #define OPTION_RECIPIENT 256u
 #define OPTION_LIMIT 512u
 #define OPTION_GLOBAL 1024u
+#define OPTION_OUTCOME 2048u
 
 struct command {
     const char *noun;
@@ -71,6 +73,7 @@ int queries_run(struct invocation *invocation);
 /* runs.c; the verb of the command is the API's */
 int runs_list(struct invocation *invocation);
 int runs_show(struct invocation *invocation);
+int runs_tasks(struct invocation *invocation);
 int runs_change(struct invocation *invocation);
 int runs_watch(struct invocation *invocation);
 int runs_watch_number(struct invocation *invocation, int64_t number);
@@ -93,6 +96,8 @@ void print_json(const json_t *json);
 void print_members(const json_t *object, const char *const *left_out);
 /* A table of an array of objects. */
 void print_objects(const json_t *array, const char *const *keys);
+/* Append "?name=value" or "&name=value" to a path, if there is a value. */
+void add_parameter(struct buffer *path, const char *name, const char *value);
 int parse_number(struct invocation *invocation, const char *text, int64_t *number);
 /* Make a name harmless as a file's: no folders, no control characters, not hidden. */
 void command_safe_file_name(char *name);

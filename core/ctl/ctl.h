@@ -38,7 +38,7 @@ struct invocation {
     size_t argument_count;
     const char **sets; /* owned array; each KEY=VALUE */
     size_t set_count;
-    const char *file, *output, *step, *run, *recipient, *limit;
+    const char *file, *output, *step, *run, *recipient, *limit, *outcome;
     bool watch, force, yes;
     char *failure; /* owned; NULL: nothing (more) to say */
 };

@@ -39,6 +39,8 @@ const struct command commands[] = {
     {"run", "list", "", 0, 0, OPTION_LIMIT, MESSAGE_HELP_RUN_LIST, runs_list},
     {"run", "show", "RUN", 1, 1, 0, MESSAGE_HELP_RUN_SHOW, runs_show},
     {"run", "watch", "RUN", 1, 1, 0, MESSAGE_HELP_RUN_WATCH, runs_watch},
+    {"run", "tasks", "RUN", 1, 1, OPTION_OUTCOME | OPTION_STEP | OPTION_RECIPIENT | OPTION_LIMIT,
+     MESSAGE_HELP_RUN_TASKS, runs_tasks},
     {"run", "pause", "RUN", 1, 1, 0, MESSAGE_HELP_RUN_PAUSE, runs_change},
     {"run", "resume", "RUN", 1, 1, 0, MESSAGE_HELP_RUN_RESUME, runs_change},
     {"run", "cancel", "RUN", 1, 1, 0, MESSAGE_HELP_RUN_CANCEL, runs_change},

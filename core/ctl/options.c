@@ -15,6 +15,7 @@ const struct option_row option_rows[] = {
     {"--output", 'o', "FILE", OPTION_OUTPUT, MESSAGE_OPTION_OUTPUT},
     {"--run", 0, "NUMBER", OPTION_RUN, MESSAGE_OPTION_RUN},
     {"--recipient", 0, "KEY", OPTION_RECIPIENT, MESSAGE_OPTION_RECIPIENT},
+    {"--outcome", 0, "OUTCOME", OPTION_OUTCOME, MESSAGE_OPTION_OUTCOME},
     {"--limit", 'n', "NUMBER", OPTION_LIMIT, MESSAGE_OPTION_LIMIT},
     {"--socket", 0, "PATH", OPTION_GLOBAL, MESSAGE_OPTION_SOCKET},
     {"--json", 0, NULL, OPTION_GLOBAL, MESSAGE_OPTION_JSON},
@@ -132,6 +133,9 @@ static void set_option(const struct given *given, struct invocation *invocation)
         break;
     case OPTION_RUN:
         invocation->run = given->value;
+        break;
+    case OPTION_OUTCOME:
+        invocation->outcome = given->value;
         break;
     case OPTION_RECIPIENT:
         invocation->recipient = given->value;

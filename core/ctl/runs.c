@@ -16,6 +16,7 @@
 #define POLL_TERMINAL_MS 250
 #define POLL_PLAIN_MS 1000
 #define BAR_WIDTH 24
+#define TASKS_DEFAULT 100 /* the daemon's */
 
 static int64_t number(const json_t *object, const char *key)
 {
@@ -127,6 +128,14 @@ static void print_left_out(const json_t *run)
         say(MESSAGE_LEFT_OUT, list.data);
 }
 
+/* Which command says who the rejected or unknown ones are. Caller frees. */
+static char *which(const json_t *run, const struct progress *progress)
+{
+    FREE_CLEAN char *label = memory_format("%lld", (long long)number(run, "number"));
+    return message_with(MESSAGE_TASKS_WHICH, label, progress->rejected ? "rejected" : "unknown",
+                        (char *)NULL);
+}
+
 static int get_run(struct invocation *invocation, int64_t run, struct reply *reply)
 {
     FREE_CLEAN char *path = memory_format("runs/%lld", (long long)run);
@@ -150,6 +159,69 @@ int runs_show(struct invocation *invocation)
     putchar('\n');
     print_steps(reply.json);
     print_left_out(reply.json);
+    struct progress progress = progress_of(reply.json);
+    if (progress.rejected || progress.unknown)
+        say_text(which(reply.json, &progress));
+    return EXIT_OK;
+}
+
+/* ---- tasks ---- */
+
+static int check_tasks(struct invocation *invocation, int64_t *run)
+{
+    static const char *const outcomes[] = {"rejected", "unknown", "skipped", "deferred",
+                                           "delivered"};
+    int64_t limit;
+    int code = parse_number(invocation, invocation->arguments[0], run);
+    if (!code && invocation->limit)
+        code = parse_number(invocation, invocation->limit, &limit);
+    bool known = !invocation->outcome;
+    for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++)
+        known = known || text_equal(invocation->outcome, outcomes[i]);
+    return code    ? code
+           : known ? EXIT_OK
+                   : fail(invocation, EXIT_USAGE, MESSAGE_BAD_OUTCOME, invocation->outcome);
+}
+
+/* Of a single recipient all that is known; of many what a clerk asks for. */
+static void print_tasks(const struct invocation *invocation, json_t *tasks)
+{
+    static const char *const few[] = {"recipient", "step", "outcome", "time", "message", NULL};
+    static const char *const all[] = {"recipient", "step",      "outcome", "code", "attempt",
+                                      "time",      "remote_id", "message", NULL};
+    size_t count = json_array_size(tasks);
+    int64_t limit = TASKS_DEFAULT;
+    for (size_t i = 0; i < count; i++) { /* a column of this name is never cut */
+        json_t *task = json_array_get(tasks, i);
+        json_object_set(task, "message", json_object_get(task, "text"));
+    }
+    print_objects(tasks, invocation->recipient ? all : few);
+    if (invocation->limit)
+        text_to_int64(invocation->limit, &limit);
+    if ((int64_t)count >= limit)
+        say(MESSAGE_TASKS_CUT, message_number(limit));
+}
+
+int runs_tasks(struct invocation *invocation)
+{
+    int64_t run;
+    int code = check_tasks(invocation, &run);
+    if (code)
+        return code;
+    BUFFER_CLEAN struct buffer path = {0};
+    buffer_printf(&path, "runs/%lld/tasks", (long long)run);
+    add_parameter(&path, "outcome", invocation->outcome);
+    add_parameter(&path, "step", invocation->step);
+    add_parameter(&path, "recipient", invocation->recipient);
+    add_parameter(&path, "limit", invocation->limit);
+    REPLY_CLEAN struct reply reply = {0};
+    code = client_call(invocation, "GET", path.data, NULL, &reply);
+    if (code)
+        return code;
+    if (invocation->json)
+        print_json(reply.json);
+    else
+        print_tasks(invocation, reply.json);
     return EXIT_OK;
 }
 
@@ -306,9 +378,11 @@ static int summarise(struct invocation *invocation, const json_t *run)
     say(MESSAGE_SUMMARY, label, text(run, "campaign"), message_label(state), end);
     print_steps(run);
     print_left_out(run);
-    if (progress.rejected || progress.unknown)
+    if (progress.rejected || progress.unknown) {
+        FREE_CLEAN char *hint = which(run, &progress);
         return fail(invocation, EXIT_RUN_FAILED, MESSAGE_SUMMARY_FAILED,
-                    message_number(progress.rejected), message_number(progress.unknown));
+                    message_number(progress.rejected), message_number(progress.unknown), hint);
+    }
     return good ? EXIT_OK : EXIT_RUN_FAILED;
 }
 

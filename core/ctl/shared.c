@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "ctl/client.h"
 #include "ctl/command.h"
 #include "ctl/table.h"
 
@@ -102,6 +103,14 @@ void print_objects(const json_t *array, const char *const *keys)
         table_object(table, json_array_get(array, i));
     table_print(table);
     table_free(table);
+}
+
+void add_parameter(struct buffer *path, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    buffer_printf(path, "%c%s=", strchr(buffer_string(path), '?') ? '&' : '?', name);
+    client_encode(path, value);
 }
 
 int parse_number(struct invocation *invocation, const char *text, int64_t *number)

@@ -3,6 +3,7 @@
 #include "daemon/tasks.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/text.h"
@@ -43,6 +44,18 @@ static sqlite3_stmt *prepare_tasks(sqlite3 *journal, struct error *error)
                        error);
 }
 
+/* What a plugin or a server said may be in any encoding; an answer is UTF-8. */
+static json_t *readable(const char *text)
+{
+    if (text_is_utf8(text, strlen(text)))
+        return json_string(text);
+    FREE_CLEAN char *plain = memory_text(text);
+    for (char *c = plain; *c; c++)
+        if (*c & 0x80)
+            *c = '?';
+    return json_string(plain);
+}
+
 static int append_task(struct tasks_work *work, sqlite3_stmt *row, const char *step,
                        struct rows *rows, struct error *error)
 {
@@ -55,10 +68,10 @@ static int append_task(struct tasks_work *work, sqlite3_stmt *row, const char *s
     text_time(time, sqlite3_column_int64(row, 4));
     json_array_append_new(
         work->result,
-        json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s}", "recipient", key.text, "step", step,
-                  "outcome", outcome_name(sqlite3_column_int(row, 1)), "code",
+        json_pack("{s:o, s:s, s:s, s:i, s:i, s:s, s:o, s:o}", "recipient", readable(key.text),
+                  "step", step, "outcome", outcome_name(sqlite3_column_int(row, 1)), "code",
                   sqlite3_column_int(row, 2), "attempt", sqlite3_column_int(row, 3), "time", time,
-                  "remote_id", sql_text(row, 5), "text", sql_text(row, 6)));
+                  "remote_id", readable(sql_text(row, 5)), "text", readable(sql_text(row, 6))));
     return 0;
 }
 
