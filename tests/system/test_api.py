@@ -64,6 +64,7 @@ COMMANDS = [
     ("campaign start", ["lang", "--force"], "has started", "hat begonnen", "run"),
     ("run list", [], "Grüße", "Grüße", None),
     ("run show", ["1"], "recipients", "Empfänger", "steps"),
+    ("run tasks", ["1"], "delivered", "erledigt", None),
     ("run watch", ["1"], "4", "4", "state"),
     ("run pause", ["2"], "Run 2", "Ausführung 2", "state"),
     ("run resume", ["2"], "Run 2", "Ausführung 2", "state"),
@@ -101,7 +102,7 @@ def test_every_command_has_json(office):
         else:
             answer = json.loads(done.stdout)
             assert key is None or key in answer, (command, answer)
-            assert isinstance(answer, list) == (command.endswith(("list", "problems"))), command
+            assert isinstance(answer, list) == (command.endswith(("list", "problems", "tasks"))), command
 
 
 @pytest.mark.parametrize("language, says", [("en_US.UTF-8", "Ready to start"), ("de_AT.UTF-8", "Startbereit"), ("C", "Ready to start"),
