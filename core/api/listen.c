@@ -82,8 +82,10 @@ static int open_up(struct listen_socket *listener, struct error *error)
 {
     struct stat status;
     if (listener->gid != (gid_t)-1 && chown(listener->path, (uid_t)-1, listener->gid))
-        return error_errno(error, errno, "socket %s: cannot give it to socket_group",
-                           listener->path);
+        return error_set(error, ERROR_SYSTEM,
+                         "socket %s: cannot give it to socket_group: %s; run campaignd as root or "
+                         "as a member of that group",
+                         listener->path, strerror(errno));
     if (chmod(listener->path, SOCKET_MODE) || lstat(listener->path, &status) ||
         listen(listener->fd, BACKLOG))
         return error_errno(error, errno, "socket %s", listener->path);

@@ -136,11 +136,9 @@ static int no_answer(struct invocation *invocation, CURLcode result, const char 
 static char *hint(const struct invocation *invocation, int code, long status)
 {
     const char *noun = invocation->command->noun;
-    if (code == EXIT_NOT_FOUND && invocation->command->verb)
+    bool of_a_run = invocation->step || invocation->recipient; /* no list of runs has those */
+    if (code == EXIT_NOT_FOUND && invocation->command->verb && !of_a_run)
         return message_with(MESSAGE_HINT_LIST, noun, (char *)NULL);
-    if (code == EXIT_CONFLICT && invocation->command->verb &&
-        text_equal(invocation->command->verb, "edit"))
-        return message_with(MESSAGE_HINT_CHANGED, (char *)NULL);
     if (status == 422 && text_equal(noun, "campaign"))
         return message_with(MESSAGE_HINT_CHECK, (char *)NULL);
     if (status == 503)

@@ -94,7 +94,6 @@ static const char *const english[MESSAGE_COUNT] = {
                            "(HTTP {2}). Are both of one version?",
     [MESSAGE_HINT_LIST] = "“campaignctl {1} list” shows what is there.",
     [MESSAGE_HINT_CHECK] = "“campaignctl campaign check” shows all that is wrong.",
-    [MESSAGE_HINT_CHANGED] = "Somebody else may have changed it: look again (show), then repeat.",
     [MESSAGE_HINT_LOG] = "The daemon's log says more (journalctl -u campaignd).",
     [MESSAGE_HINT_BUSY] = "Try again in a moment.",
     [MESSAGE_CANNOT_WRITE] = "cannot write {1}: {2}.",
@@ -247,8 +246,6 @@ static const char *const german[MESSAGE_COUNT] = {
                            "(HTTP {2}). Haben beide dieselbe Version?",
     [MESSAGE_HINT_LIST] = "„campaignctl {1} list“ zeigt, was da ist.",
     [MESSAGE_HINT_CHECK] = "„campaignctl campaign check“ zeigt alles, was nicht stimmt.",
-    [MESSAGE_HINT_CHANGED] =
-        "Vielleicht hat es jemand anderes geändert: noch einmal ansehen (show), dann wiederholen.",
     [MESSAGE_HINT_LOG] = "Das Protokoll des Dienstes sagt mehr (journalctl -u campaignd).",
     [MESSAGE_HINT_BUSY] = "Versuchen Sie es gleich noch einmal.",
     [MESSAGE_CANNOT_WRITE] = "kann {1} nicht schreiben: {2}.",

@@ -511,7 +511,8 @@ int runner_cancel(struct runner *runner, int64_t number, struct error *error)
         return wrong_state(run, "cancelled", error);
     run->row.state = RUN_CANCELLED;
     run->row.reason[0] = '\0';
-    log_notice("run %lld (%s) is cancelled", (long long)run->row.number, run->row.campaign);
+    log_notice("run %lld (%s) is being cancelled: what has begun ends", (long long)run->row.number,
+               run->row.campaign);
     run_save(run, runner);
     dispatch_revoke(runner, run);
     run_check_end(runner, run);
@@ -783,8 +784,9 @@ static void reopen(struct runner *runner, struct run *run)
     json_t *definition = json_deep_copy(rows_definition(rows));
     run_opened(runner, run, journal, definition);
     json_decref(definition);
-    log_notice("run %lld (%s) was %s and goes on as that", (long long)run->row.number,
-               run->row.campaign, run_state_name(run->row.state));
+    log_notice("run %lld (%s) was %s and %s", (long long)run->row.number, run->row.campaign,
+               run_state_name(run->row.state),
+               run->row.state == RUN_RUNNING ? "goes on" : "stays so");
 }
 
 static int read_index(struct runner *runner, struct error *error)

@@ -77,6 +77,7 @@ def test_what_does_not_exist_is_said(office):
     for given in (["99"], ["1", "--step", "drei"], ["1", "--recipient", "4711"]):
         done = office.ctl("--lang", "en", "run", "tasks", *given, check=False)
         assert done.returncode == 3 and given[-1] in done.stderr and done.stdout == "", done.stderr
+        assert ("run list" in done.stderr) == (given == ["99"]), done.stderr
 
 
 def test_bad_outcome_is_a_clear_error(office):
