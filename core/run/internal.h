@@ -73,6 +73,7 @@ struct runner {
     struct runner_options is;
     char *state_dir;
     struct run *runs;
+    struct preparing *starting; /* asked for, and not in `runs` until the store has them */
     struct runner_worker *workers;
     struct runner_action *actions;
     size_t action_count;

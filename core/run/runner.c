@@ -218,7 +218,7 @@ struct preparing {
     struct runner *runner;
     struct run_row row;
     int existed;
-    bool taken; /* another run of this campaign is under way */
+    struct preparing *next; /* in the runner's `starting` */
     json_t *definition;
     struct runner_source source;
     runner_started started;
@@ -370,10 +370,19 @@ static int apply_new_run(struct store_work *work, struct error *error)
     return state_new_run(preparing->runner->is.state, &preparing->row, &preparing->existed, error);
 }
 
+static void leave_starting(struct preparing *preparing)
+{
+    struct preparing **at = &preparing->runner->starting;
+    while (*at != preparing)
+        at = &(*at)->next;
+    *at = preparing->next;
+}
+
 static void on_new_run(struct store_work *work, const struct error *failed)
 {
     struct preparing *preparing = (struct preparing *)work;
     struct runner *runner = preparing->runner;
+    leave_starting(preparing);
     preparing->started(preparing->context, failed ? 0 : preparing->row.number, failed);
     struct run *known = failed ? NULL : run_find(runner, preparing->row.number);
     if (failed || (known && (known->preparing || known->row.state != RUN_PREPARING))) {
@@ -394,6 +403,15 @@ static const struct run *under_way(const struct runner *runner, int64_t campaign
     return NULL;
 }
 
+/* Another start of the campaign whose run the store has not written yet? */
+static bool starting(const struct runner *runner, int64_t campaign, const char *uuid)
+{
+    for (const struct preparing *one = runner->starting; one; one = one->next)
+        if (one->row.campaign_id == campaign && strcmp(one->row.uuid, uuid) != 0)
+            return true;
+    return false;
+}
+
 void runner_start_run(struct runner *runner, json_t *definition, const struct runner_source *source,
                       const char *uuid, const char *requested_by, int64_t request, bool force,
                       runner_started started, void *context)
@@ -411,7 +429,17 @@ void runner_start_run(struct runner *runner, json_t *definition, const struct ru
         json_decref(definition);
         return;
     }
+    if (!force && starting(runner, id, uuid)) {
+        error_set(&error, ERROR_CONFLICT,
+                  "a run of this campaign is just being started; wait for its end, or start with "
+                  "force");
+        started(context, 0, &error);
+        json_decref(definition);
+        return;
+    }
     struct preparing *preparing = memory_new(sizeof *preparing);
+    preparing->next = runner->starting;
+    runner->starting = preparing;
     preparing->work = (struct store_work){
         .database = &runner->is.state->database, .apply = apply_new_run, .done = on_new_run};
     preparing->runner = runner;
