@@ -561,12 +561,13 @@ static bool die_with_core(void)
 
 int reader_main(void)
 {
-    struct reading reading = {.left_out = json_object(), .key = -1, .blocked = -1, .consent = -1};
+    struct reading reading = {.key = -1, .blocked = -1, .consent = -1};
     struct error error = {.message = "the request is not JSON", .code = ERROR_INTERNAL};
     BUFFER_CLEAN struct buffer input = {0};
     log_open("reader");
     if (!die_with_core())
         return 1;
+    reading.left_out = json_object();
     if (file_read_fd(STDIN_FILENO, "the request", REQUEST_LIMIT, &input, &error) == 0)
         reading.request = json_loadb(buffer_string(&input), input.size, 0, NULL);
     json_t *result = reading.request ? answer(&reading, &error) : NULL;

@@ -127,6 +127,7 @@ def test_each_error_of_the_plugins_has_its_line(site):
         site.plugin(plugin)
     for name, (keys, _, _) in PLUGINS.items():
         more += f"[action.{name}]\n" + "".join(key + "\n" for key in keys)
+    site.customers(1)
     site.configure(more=more)
     done = check(site)
     assert done.returncode == 1

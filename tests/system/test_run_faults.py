@@ -52,7 +52,7 @@ def test_reader_of_a_dead_core_ends_with_it(site):
     site.kill()
     starting.join()
     site.start()
-    assert not set(readers) & set(site.processes())
+    until(lambda: not set(readers) & set(site.processes()), 2, "the old reader's end")
     site.wait_run(run, "done")
     nothing_lost_nothing_twice(site, run, 200, 0)
 
