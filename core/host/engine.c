@@ -7,7 +7,9 @@
 #include "base/memory.h"
 #include "host/flow.h"
 
-#define START_AT_ONCE 4096u  /* tasks a turn of the loop, so that the core's frames get read */
+#define START_AT_ONCE 4096u /* tasks a turn of the loop, so that the core's frames get read */
+#define PREPARE_AT_ONCE                                                                            \
+    2u /* if each is prepared here, which may take long: sockets must not wait */
 #define START_OF_ONE_JOB 64u /* then another job's turn */
 #define SETTLING_ROOM 1024u  /* slots beyond the concurrency, for those that settle */
 #define SLOTS_FOR_PREVIEWS 8u
@@ -372,7 +374,8 @@ static void end_loop(struct engine *engine)
 
 void engine_pump(struct engine *engine)
 {
-    uint32_t left = START_AT_ONCE;
+    const struct campaignd_action *action = &engine->plugin.action;
+    uint32_t left = action->prepare && action->deliver ? PREPARE_AT_ONCE : START_AT_ONCE;
     bool went_on = true;
     while (went_on && left) {
         uint32_t started = start_tasks(engine, left);

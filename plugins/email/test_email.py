@@ -4,13 +4,14 @@ import email.policy
 import logging
 import mailbox
 import pathlib
+import subprocess
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests" / "system"))
 from conftest import PATIENCE, new_site, site, until  # noqa: E402,F401 (fixtures)
-from smtp_peer import Fault, SlowSink, SmtpPeer, make_certificate  # noqa: E402
+from smtp_peer import Fault, SmtpPeer, make_certificate  # noqa: E402
 
 logging.getLogger("mail.log").setLevel(logging.CRITICAL)
 
@@ -159,18 +160,37 @@ def test_maildir_holds_each_mail_once(site, tmp_path):
     assert not list((tmp_path / "mails" / "tmp").iterdir())
 
 
+class SlowSink:
+    """tests/system/slow_sink.c: answers each final dot after 100 ms."""
+
+    def __init__(self, folder):
+        self.program, self.port = folder / "slow_sink", "0"
+        source = pathlib.Path(__file__).parents[2] / "tests" / "system" / "slow_sink.c"
+        subprocess.run(["gcc", "-O2", "-o", self.program, source], check=True)
+
+    def start(self):
+        self.process = subprocess.Popen([self.program, "100", self.port], stdout=subprocess.PIPE, text=True)
+        self.port = self.process.stdout.readline().strip()
+
+    def stop(self):
+        """How many dots were answered, and how many a second."""
+        self.process.terminate()
+        answered, seconds = self.process.communicate(timeout=10)[0].split()
+        return int(answered), (int(answered) - 1) / float(seconds)
+
+
 @pytest.mark.alone
-def test_twenty_connections_deliver_190_mails_a_second_though_replies_take_100_ms(site):
+def test_twenty_connections_deliver_190_mails_a_second_though_replies_take_100_ms(site, tmp_path):
     rates = []
-    with SlowSink.serve(0.1) as (port, answered):
-        for attempt in range(3):  # the best of three: another program's burst is no fault of ours
-            del answered[:]
-            url = f"smtp://127.0.0.1:{port}"
-            run = site.start_run("k") if attempt else begin_campaign(site, url, customers=1500)
-            site.wait_run(run, timeout=60)
-            assert len(answered) == 1500
-            rates.append((len(answered) - 1) / (answered[-1] - answered[0]))
-            if rates[-1] >= 190:
-                break
+    sink = SlowSink(tmp_path)
+    for attempt in range(3):  # the best of three: another program's burst is no fault of ours
+        sink.start()
+        run = site.start_run("k") if attempt else begin_campaign(site, f"smtp://127.0.0.1:{sink.port}", customers=1500)
+        site.wait_run(run, timeout=60)
+        answered, rate = sink.stop()
+        assert answered == 1500
+        rates.append(rate)
+        if rate >= 190:
+            break
     print(f"{max(rates):.0f} mails/s of 200 that are possible")
     assert max(rates) * PATIENCE >= 190
