@@ -15,11 +15,11 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "conf/ini.h"
 #include "conf/keys.h"
 #include "conf/problems.h"
-#include "conf/suggest.h"
 
 #define INCLUDES_MAX 100 /* patterns */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "campaignd/action.h"
 
@@ -22,7 +23,6 @@ static const char *const type_names[] = {
 #define VALUE_MAX (1u << 20) /* bytes of one value */
 #define SHOWN_MAX 60         /* bytes of a wrong value in a message */
 #define NEAREST_MAX 200      /* names that are compared */
-#define NEAREST_NAME_MAX 64u /* longer names are never near */
 
 const char *declared_type_name(int32_t type)
 {
@@ -53,49 +53,6 @@ const json_t *declared_find(const json_t *table, const char *name)
 
 /* ---- the nearest name ---- */
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Levenshtein's distance of two short names. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[NEAREST_NAME_MAX + 1];
-    size_t length = strlen(b);
-    for (size_t j = 0; j <= length; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= length; j++) {
-            size_t changed = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = smaller(changed, smaller(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[length];
-}
-
-const char *declared_nearest(const char *const *names, const char *name)
-{
-    const char *best = NULL;
-    size_t length = strlen(name);
-    size_t limit = length / 3 + 1;
-    if (length > NEAREST_NAME_MAX)
-        return NULL;
-    for (size_t i = 0; names[i] && i < NEAREST_MAX; i++) {
-        if (strlen(names[i]) > NEAREST_NAME_MAX)
-            continue;
-        size_t steps = distance(name, names[i]);
-        if (steps < limit + 1 && steps < strlen(names[i])) {
-            best = names[i];
-            limit = steps ? steps - 1 : 0;
-        }
-    }
-    return best;
-}
-
 /* The names of a table or the keys of an object, NULL-ended; the array is the caller's to free. */
 static const char **names_of(const json_t *json)
 {
@@ -113,7 +70,10 @@ static const char **names_of(const json_t *json)
 static int unknown_name(struct error *error, const char *what, const char *name,
                         const char *const *known)
 {
-    const char *near = declared_nearest(known, name);
+    size_t count = 0;
+    while (known[count] && count < NEAREST_MAX)
+        count++;
+    const char *near = suggest_nearest(name, known, count);
     if (near)
         return error_set(error, ERROR_INPUT, "%s »%.*s«; »%s« is meant?", what, SHOWN_MAX, name,
                          near);

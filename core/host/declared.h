@@ -58,8 +58,4 @@ struct declared_value {
 int declared_read(const json_t *entry, const json_t *given, const struct declared_names *names,
                   struct declared_value *out, struct error *error);
 
-/* Of `names` (NULL-ended) the one that somebody who wrote `name` most likely meant; NULL if none is
- * near. */
-const char *declared_nearest(const char *const *names, const char *name);
-
 #endif

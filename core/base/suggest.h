@@ -1,6 +1,6 @@
-/* What somebody may have meant; private to conf/. */
-#ifndef CAMPAIGND_CONF_SUGGEST_H
-#define CAMPAIGND_CONF_SUGGEST_H
+/* What somebody may have meant who wrote a name that is not there: for messages. */
+#ifndef CAMPAIGND_BASE_SUGGEST_H
+#define CAMPAIGND_BASE_SUGGEST_H
 
 #include <stddef.h>
 

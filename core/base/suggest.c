@@ -1,4 +1,4 @@
-#include "conf/suggest.h"
+#include "base/suggest.h"
 
 #include <string.h>
 #include <strings.h>
@@ -48,6 +48,8 @@ const char *suggest_nearest(const char *word, const char *const *candidates, siz
     const char *nearest = NULL;
     size_t best = (length < 5 ? 1 : length < 9 ? 2 : length / 3) + 1;
     for (size_t i = 0; i < count; i++) {
+        if (strlen(candidates[i]) > WORD_MAX)
+            continue;
         size_t value = unlikeness(word, candidates[i]);
         if (value < best) {
             best = value;
