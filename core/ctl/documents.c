@@ -118,8 +118,7 @@ static void show_object(const json_t *object, int depth)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)object, key, value)
-    {
+    json_object_foreach((json_t *)object, key, value) {
         show_value(key, value, depth);
     }
 }

@@ -118,8 +118,7 @@ static void print_left_out(const json_t *run)
     const char *reason;
     json_t *count;
     BUFFER_CLEAN struct buffer list = {0};
-    json_object_foreach(json_object_get(run, "left_out"), reason, count)
-    {
+    json_object_foreach(json_object_get(run, "left_out"), reason, count) {
         if (json_integer_value(count) > 0)
             buffer_printf(&list, "%s%s %s", list.size ? ", " : "",
                           message_number(json_integer_value(count)), message_label(reason));

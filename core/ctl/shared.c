@@ -74,14 +74,12 @@ void print_members(const json_t *object, const char *const *left_out)
     const char *key;
     json_t *value;
     size_t width = 0;
-    json_object_foreach((json_t *)object, key, value)
-    {
+    json_object_foreach((json_t *)object, key, value) {
         size_t own = table_width(message_label(key));
         if (is_plain(value) && !is_among(key, left_out) && own > width)
             width = own;
     }
-    json_object_foreach((json_t *)object, key, value)
-    {
+    json_object_foreach((json_t *)object, key, value) {
         if (!is_plain(value) || is_among(key, left_out))
             continue;
         const char *label = message_label(key);

@@ -264,8 +264,7 @@ static void choose_runs(struct archive_work *work)
     json_t *runs = runner_runs_json(work->daemon->runner, 0), *run;
     size_t index;
     work->runs = memory_array(json_array_size(runs), sizeof *work->runs);
-    json_array_foreach(runs, index, run)
-    {
+    json_array_foreach(runs, index, run) {
         int64_t number = json_integer_value(json_object_get(run, "number"));
         if ((!only || number == only) && !json_is_null(json_object_get(run, "started_at")))
             work->runs[work->run_count++] = number;

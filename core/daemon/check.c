@@ -24,8 +24,9 @@ bool check_has_error(const json_t *problems)
 {
     size_t index;
     json_t *problem;
-    json_array_foreach(problems, index,
-                       problem) if (strcmp(text_of(problem, "severity"), "error") == 0) return true;
+    json_array_foreach(problems, index, problem)
+        if (strcmp(text_of(problem, "severity"), "error") == 0)
+            return true;
     return false;
 }
 
@@ -48,9 +49,10 @@ static bool column_exists(const struct checking *checking, const char *name)
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         if (strcmp(name, always[i]) == 0)
             return true;
-    json_array_foreach(checking->columns, index,
-                       column) if (strcmp(text_of(column, "name"), name) == 0 ||
-                                   strcmp(text_of(column, "role"), name) == 0) return true;
+    json_array_foreach(checking->columns, index, column)
+        if (strcmp(text_of(column, "name"), name) == 0 ||
+            strcmp(text_of(column, "role"), name) == 0)
+            return true;
     return false;
 }
 
@@ -98,17 +100,16 @@ static void check_report(struct checking *checking, const char *name, const json
     static const char *const parts[] = {"subject", "html", "text"};
     const char *language;
     json_t *variant;
-    json_object_foreach(json_object_get(report, "variants"), language,
-                        variant) for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-    {
-        const char *source = json_string_value(json_object_get(variant, parts[i]));
-        if (!source)
-            continue;
-        FREE_CLEAN char *where =
-            memory_format("report %s%s%s, %s", name, *language ? " " : "", language, parts[i]);
-        checking->where = where;
-        check_template(checking, source);
-    }
+    json_object_foreach(json_object_get(report, "variants"), language, variant)
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+            const char *source = json_string_value(json_object_get(variant, parts[i]));
+            if (!source)
+                continue;
+            FREE_CLEAN char *where =
+                memory_format("report %s%s%s, %s", name, *language ? " " : "", language, parts[i]);
+            checking->where = where;
+            check_template(checking, source);
+        }
     if (json_object_size(json_object_get(report, "variants")))
         return;
     FREE_CLEAN char *where = memory_format("report %s", name);
@@ -131,8 +132,7 @@ static void check_template_parameters(struct checking *checking, const json_t *t
     size_t index;
     json_t *entry;
     FREE_CLEAN char *step = memory_text(checking->where);
-    json_array_foreach(table, index, entry)
-    {
+    json_array_foreach(table, index, entry) {
         const char *source = json_string_value(json_object_get(parameters, text_of(entry, "name")));
         if (!source || strcmp(text_of(entry, "type"), "template") != 0)
             continue;
@@ -149,7 +149,8 @@ static void check_parameters(struct checking *checking, const json_t *descriptio
     size_t count = json_array_size(checking->columns), index;
     const char **columns = memory_array(count + 1, sizeof *columns);
     json_t *column;
-    json_array_foreach(checking->columns, index, column) columns[index] = text_of(column, "name");
+    json_array_foreach(checking->columns, index, column)
+        columns[index] = text_of(column, "name");
     struct declared_names names = {.columns = checking->columns ? columns : NULL,
                                    .reports = json_object_get(checking->definition, "reports")};
     const json_t *table = json_object_get(description, "parameters");
@@ -186,8 +187,9 @@ static void check_consent(struct checking *checking)
         strcmp(text_of(json_object_get(checking->definition, "campaign"), "purpose"),
                "advertising") != 0)
         return;
-    json_array_foreach(checking->columns, index,
-                       column) if (strcmp(text_of(column, "role"), "consent_email") == 0) return;
+    json_array_foreach(checking->columns, index, column)
+        if (strcmp(text_of(column, "role"), "consent_email") == 0)
+            return;
     checking->where = "query";
     add(checking, "warning",
         "the campaign is advertising, but no field has the role consent_email: nobody's consent is "

@@ -70,8 +70,7 @@ static void check_secrets(struct test *test, const json_t *table)
 {
     size_t index;
     json_t *entry;
-    json_array_foreach(table, index, entry)
-    {
+    json_array_foreach(table, index, entry) {
         const char *type = json_string_value(json_object_get(entry, "type"));
         const char *name = json_string_value(json_object_get(entry, "name"));
         const struct conf_setting *setting = name ? setting_named(test->action, name) : NULL;

@@ -90,9 +90,10 @@ static void add_last_run(struct daemon *daemon, const char *kind, json_t *result
                                 daemon->runner, json_integer_value(json_object_get(result, "id"))));
         return;
     }
-    json_array_foreach(result, index, campaign) json_object_set_new(
-        campaign, "last_run",
-        runner_last_run_json(daemon->runner, json_integer_value(json_object_get(campaign, "id"))));
+    json_array_foreach(result, index, campaign)
+        json_object_set_new(campaign, "last_run",
+                            runner_last_run_json(daemon->runner, json_integer_value(json_object_get(
+                                                                     campaign, "id"))));
 }
 
 static void on_definition(struct store_work *work, const struct error *failed)
@@ -157,8 +158,7 @@ static void on_launched(void *context, const struct launch_result *result,
     }
     size_t index;
     json_t *problem;
-    json_array_foreach(result->problems, index, problem)
-    {
+    json_array_foreach(result->problems, index, problem) {
         const char *severity = json_string_value(json_object_get(problem, "severity"));
         if (!severity || strcmp(severity, "error") != 0)
             continue;
@@ -296,7 +296,8 @@ static void read_steps(uv_work_t *work)
     json_t *run;
     if (json_is_object(steps->answer))
         add_steps(steps->state_dir, steps->answer);
-    json_array_foreach(steps->answer, index, run) add_steps(steps->state_dir, run);
+    json_array_foreach(steps->answer, index, run)
+        add_steps(steps->state_dir, run);
 }
 
 static void on_steps(uv_work_t *work, int status)

@@ -68,8 +68,7 @@ static char *first_error(const json_t *problems)
     BUFFER_CLEAN struct buffer text = {0};
     size_t index;
     json_t *problem;
-    json_array_foreach(problems, index, problem)
-    {
+    json_array_foreach(problems, index, problem) {
         const char *severity = json_string_value(json_object_get(problem, "severity"));
         if (!severity || strcmp(severity, "error") != 0 || text.size > 2000)
             continue;

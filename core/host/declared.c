@@ -46,8 +46,9 @@ const json_t *declared_find(const json_t *table, const char *name)
 {
     size_t index;
     const json_t *entry;
-    json_array_foreach((json_t *)table, index,
-                       entry) if (text_equal(member(entry, "name"), name)) return entry;
+    json_array_foreach((json_t *)table, index, entry)
+        if (text_equal(member(entry, "name"), name))
+            return entry;
     return NULL;
 }
 
@@ -60,10 +61,12 @@ static const char **names_of(const json_t *json)
     size_t count = 0, index;
     const char *key;
     json_t *value;
-    json_array_foreach((json_t *)json, index,
-                       value) if (count < NEAREST_MAX && member(value, "name")) names[count++] =
-        member(value, "name");
-    json_object_foreach((json_t *)json, key, value) if (count < NEAREST_MAX) names[count++] = key;
+    json_array_foreach((json_t *)json, index, value)
+        if (count < NEAREST_MAX && member(value, "name"))
+            names[count++] = member(value, "name");
+    json_object_foreach((json_t *)json, key, value)
+        if (count < NEAREST_MAX)
+            names[count++] = key;
     return names;
 }
 
@@ -287,8 +290,7 @@ static int check_unknown(const json_t *table, const json_t *given, declared_prob
     FREE_CLEAN const char **known = names_of(table);
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)given, name, value)
-    {
+    json_object_foreach((json_t *)given, name, value) {
         struct error error;
         if (declared_find(table, name))
             continue;
@@ -305,8 +307,7 @@ int declared_check(const json_t *table, const json_t *given, const struct declar
     int faults = check_unknown(table, given, problem, context);
     size_t index;
     const json_t *entry;
-    json_array_foreach((json_t *)table, index, entry)
-    {
+    json_array_foreach((json_t *)table, index, entry) {
         struct declared_value value;
         struct error error;
         const char *name = member(entry, "name");

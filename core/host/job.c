@@ -123,8 +123,9 @@ static const json_t *find_step(const json_t *definition, int64_t step)
 {
     size_t index;
     const json_t *entry;
-    json_array_foreach(json_object_get(definition, "steps"), index,
-                       entry) if (number(entry, "number") == step) return entry;
+    json_array_foreach(json_object_get(definition, "steps"), index, entry)
+        if (number(entry, "number") == step)
+            return entry;
     return NULL;
 }
 

@@ -48,8 +48,7 @@ static struct campaignd_parameters *read_all(const json_t *table, const json_t *
     parameters->entries = memory_array(json_array_size(table) + 1, sizeof *parameters->entries);
     size_t index;
     const json_t *line;
-    json_array_foreach((json_t *)table, index, line)
-    {
+    json_array_foreach((json_t *)table, index, line) {
         struct entry *entry = &parameters->entries[parameters->count++];
         entry->name = memory_text(member(line, "name"));
         entry->type = declared_type(member(line, "type"));
@@ -69,8 +68,9 @@ static const json_t *find_setting(const json_t *settings, const char *key)
 {
     size_t index;
     const json_t *setting;
-    json_array_foreach((json_t *)settings, index,
-                       setting) if (strcmp(member(setting, "key"), key) == 0) return setting;
+    json_array_foreach((json_t *)settings, index, setting)
+        if (strcmp(member(setting, "key"), key) == 0)
+            return setting;
     return NULL;
 }
 

@@ -124,7 +124,9 @@ static const char *choose_variant(const json_t *variants, const char *language)
     while (*tag) {
         const char *key;
         json_t *variant;
-        json_object_foreach((json_t *)variants, key, variant) if (strcmp(key, tag) == 0) return key;
+        json_object_foreach((json_t *)variants, key, variant)
+            if (strcmp(key, tag) == 0)
+                return key;
         char *region = strrchr(tag, '-');
         *(region ? region : tag) = 0;
     }

@@ -262,8 +262,7 @@ static void read_steps(struct preparing *preparing)
 {
     size_t index;
     json_t *step;
-    json_array_foreach(json_object_get(preparing->definition, "steps"), index, step)
-    {
+    json_array_foreach(json_object_get(preparing->definition, "steps"), index, step) {
         if (index >= JOURNAL_STEPS)
             break;
         struct journal_step *into = &preparing->steps[preparing->step_count++];

@@ -65,8 +65,9 @@ static const json_t *field_of(const json_t *fields, const char *name)
 {
     size_t index;
     json_t *field;
-    json_array_foreach(fields, index,
-                       field) if (strcmp(text_of(field, "name"), name) == 0) return field;
+    json_array_foreach(fields, index, field)
+        if (strcmp(text_of(field, "name"), name) == 0)
+            return field;
     return NULL;
 }
 
@@ -83,9 +84,9 @@ static int column_with_role(const struct reading *reading, const char *role)
     size_t index;
     json_t *field;
     json_array_foreach(json_object_get(json_object_get(reading->definition, "group"), "fields"),
-                       index,
-                       field) if (strcmp(text_of(field, "role"), role) ==
-                                  0) return column_named(reading->source, text_of(field, "name"));
+                       index, field)
+        if (strcmp(text_of(field, "role"), role) == 0)
+            return column_named(reading->source, text_of(field, "name"));
     return -1;
 }
 
@@ -97,13 +98,12 @@ static int check_fields(const struct reading *reading, const json_t *group, stru
         return error_set(error, ERROR_INPUT,
                          "the query delivers %u columns; at most %d are possible",
                          source_columns(reading->source), ROWS_COLUMNS_MAX);
-    json_array_foreach(
-        json_object_get(group, "fields"), index,
-        field) if (column_named(reading->source, text_of(field, "name")) <
-                   0) return error_set(error, ERROR_INPUT,
-                                       "the field »%s« of group »%s« is no column of its query; "
-                                       "correct the field or the SELECT",
-                                       text_of(field, "name"), text_of(group, "name"));
+    json_array_foreach(json_object_get(group, "fields"), index, field)
+        if (column_named(reading->source, text_of(field, "name")) < 0)
+            return error_set(error, ERROR_INPUT,
+                             "the field »%s« of group »%s« is no column of its query; "
+                             "correct the field or the SELECT",
+                             text_of(field, "name"), text_of(group, "name"));
     return 0;
 }
 
@@ -321,8 +321,9 @@ static int put_files(struct reading *reading, struct error *error)
     if (!put)
         return -1;
     json_object_foreach(json_object_get(reading->definition, "reports"), name, report)
-        json_array_foreach(json_object_get(report, "files"), index,
-                           file) if (put_file(put, name, file, error) != 0) return -1;
+        json_array_foreach(json_object_get(report, "files"), index, file)
+            if (put_file(put, name, file, error) != 0)
+                return -1;
     return 0;
 }
 

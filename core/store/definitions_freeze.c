@@ -117,8 +117,7 @@ static json_t *choose_group(const struct freezing *f, const json_t *query)
     else if (!wanted)
         return json_array_get(groups, 0);
     else {
-        json_array_foreach(groups, i, group)
-        {
+        json_array_foreach(groups, i, group) {
             if (text_equal(text_of(group, "name"), wanted))
                 return group;
         }
@@ -171,8 +170,7 @@ static int add_reports_of_step(struct freezing *f, const json_t *step, json_t *r
 {
     const char *key;
     json_t *value;
-    json_object_foreach(json_object_get(step, "parameters"), key, value)
-    {
+    json_object_foreach(json_object_get(step, "parameters"), key, value) {
         const char *text = json_string_value(value);
         int result = text ? add_report(f, text, reports) : 0;
         if (result < 0)
@@ -192,8 +190,7 @@ static int freeze_steps(struct freezing *f, json_t *frozen)
     json_t *reports = json_object();
     json_object_set(frozen, "steps", steps);
     json_object_set_new(frozen, "reports", reports);
-    json_array_foreach(steps, i, step)
-    {
+    json_array_foreach(steps, i, step) {
         if (add_reports_of_step(f, step, reports) < 0)
             return -1;
     }

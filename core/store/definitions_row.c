@@ -281,8 +281,7 @@ static int number_steps(json_t *steps, struct trouble *why)
 {
     size_t i;
     json_t *one;
-    json_array_foreach(steps, i, one)
-    {
+    json_array_foreach(steps, i, one) {
         int64_t after = json_integer_value(json_object_get(one, "after"));
         size_t earlier = 0;
         while (after && earlier < i &&
@@ -297,8 +296,7 @@ static int number_steps(json_t *steps, struct trouble *why)
         if (after)
             json_object_set_new(one, "after", json_integer((json_int_t)earlier + 1));
     }
-    json_array_foreach(steps, i, one)
-    {
+    json_array_foreach(steps, i, one) {
         json_object_del(one, "position");
     }
     return 0;

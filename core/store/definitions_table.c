@@ -325,8 +325,7 @@ int parameters_check(const json_t *parameters, const char *name, const char *tab
                            NULL);
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)parameters, key, value)
-    {
+    json_object_foreach((json_t *)parameters, key, value) {
         if (json_is_object(value) || json_is_array(value))
             return trouble_set(why, ERROR_INPUT, MESSAGE_JSON_VALUE, table, row, name, key, NULL);
     }

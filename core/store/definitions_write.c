@@ -65,8 +65,7 @@ static int check_keys(const struct writing *w)
                          w->place.text[0] ? w->place.text : "document");
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)w->document, key, value)
-    {
+    json_object_foreach((json_t *)w->document, key, value) {
         if (!is_known_key(w->table, key)) {
             FREE_CLEAN char *what =
                 memory_format("a %s has no such key; see docs/schema.md", w->table->name);
@@ -271,8 +270,7 @@ static int write_map(const struct writing *w, const struct child *child, const s
     const char *key;
     json_t *value;
     size_t number = 0;
-    json_object_foreach(map, key, value)
-    {
+    json_object_foreach(map, key, value) {
         struct place inside = place_key(place, key);
         if (json_object_get(value, child->map_key))
             return error_set(w->error, ERROR_INPUT, "%s: »%s« is the key above it, leave it out",
@@ -291,8 +289,7 @@ static int write_list(const struct writing *w, const struct child *child, const 
 {
     size_t i;
     json_t *value;
-    json_array_foreach(list, i, value)
-    {
+    json_array_foreach(list, i, value) {
         struct place inside = place_index(place, i);
         JSON_CLEAN json_t *one = child->nesting == NESTED_NAMES
                                      ? json_pack("{s:O}", child->map_key, value)

@@ -182,8 +182,7 @@ static void assert_problem(struct site *site, const char *table, int64_t row, co
     size_t i;
     json_t *problem;
     bool found = false;
-    json_array_foreach(problems, i, problem)
-    {
+    json_array_foreach(problems, i, problem) {
         found |= text_equal(text_at(problem, "table"), table) &&
                  json_integer_value(json_object_get(problem, "row")) == row &&
                  strstr(text_at(problem, "message_en"), words) &&
