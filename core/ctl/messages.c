@@ -70,6 +70,7 @@ static const char *const english[MESSAGE_COUNT] = {
     [MESSAGE_OPTION_RECIPIENT] = "only of the recipient with this key",
     [MESSAGE_OPTION_LIMIT] = "at most so many",
     [MESSAGE_OPTION_OUTCOME] = "only this one: rejected, unknown, skipped, deferred or delivered",
+    [MESSAGE_BAD_VERB] = "after “{1}” comes one of: {2}.",
     [MESSAGE_BAD_COMMAND] = "“{1}” is no command. “campaignctl --help” lists them.",
     [MESSAGE_BAD_OPTION] =
         "the option “{1}” is not known here. “campaignctl{2} --help” lists them.",
@@ -220,6 +221,7 @@ static const char *const german[MESSAGE_COUNT] = {
     [MESSAGE_OPTION_OUTCOME] =
         "nur dieses Ergebnis: rejected (abgelehnt), unknown (unklar), skipped (übergangen), "
         "deferred (aufgeschoben) oder delivered (erledigt)",
+    [MESSAGE_BAD_VERB] = "nach „{1}“ kommt eines von: {2}.",
     [MESSAGE_BAD_COMMAND] = "„{1}“ ist kein Befehl. „campaignctl --help“ zählt sie auf.",
     [MESSAGE_BAD_OPTION] =
         "die Option „{1}“ gibt es hier nicht. „campaignctl{2} --help“ zählt sie auf.",

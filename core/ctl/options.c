@@ -145,6 +145,14 @@ static void set_option(const struct given *given, struct invocation *invocation)
     }
 }
 
+/* The verbs that a noun has, as a sentence lists them; empty: it is no noun. */
+static void list_verbs(const char *noun, struct buffer *verbs)
+{
+    for (const struct command *command = commands; command->noun; command++)
+        if (command->verb && text_equal(command->noun, noun))
+            buffer_printf(verbs, "%s%s", verbs->size ? ", " : "", command->verb);
+}
+
 static int find_command(struct invocation *invocation, const struct line *line)
 {
     if (!line->word_count)
@@ -159,6 +167,11 @@ static int find_command(struct invocation *invocation, const struct line *line)
         invocation->argument_count = line->word_count - words;
         return EXIT_OK;
     }
+    BUFFER_CLEAN struct buffer verbs = {0};
+    list_verbs(line->words[0], &verbs);
+    if (verbs.size)
+        return fail(invocation, EXIT_USAGE, MESSAGE_BAD_VERB, line->words[0],
+                    buffer_string(&verbs));
     FREE_CLEAN char *both = memory_format("%s%s%s", line->words[0], line->word_count > 1 ? " " : "",
                                           line->word_count > 1 ? line->words[1] : "");
     return fail(invocation, EXIT_USAGE, MESSAGE_BAD_COMMAND, both);
