@@ -30,21 +30,6 @@ void log_set_level(enum log_level level)
     threshold = level;
 }
 
-enum log_level log_get_level(void)
-{
-    return threshold;
-}
-
-int log_level_parse(const char *name, enum log_level *level)
-{
-    for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++)
-        if (strcmp(name, level_names[i]) == 0) {
-            *level = (enum log_level)i;
-            return 0;
-        }
-    return -1;
-}
-
 static void escape_controls(struct buffer *line, size_t from)
 {
     for (size_t i = from; i < line->size; i++)

@@ -21,10 +21,6 @@ enum log_level {
 void log_open(const char *name);
 void log_set_level(
     enum log_level level); /* more talkative levels are dropped; the default is LOG_LEVEL_INFO */
-enum log_level log_get_level(void);
-int log_level_parse(
-    const char *name,
-    enum log_level *level); /* "error", "warning", "notice", "info", "debug": 0, or -1 */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)

@@ -39,30 +39,6 @@ static struct rows *open_rows(const struct archive_work *work, int64_t run, stru
     return rows_open(path, error);
 }
 
-static void read_blob(sqlite3_stmt *statement, int column, void *target, size_t size)
-{
-    if (sqlite3_column_bytes(statement, column) == (int)size)
-        memcpy(target, sqlite3_column_blob(statement, column), size);
-}
-
-/* The columns segment, number, offset, length, hash, salt, chain, name, mime_type, from `first` on. */
-#define ENTRY_COLUMNS                                                                              \
-    "segment, document.number, offset, length, hash, salt, chain, document.name, mime_type"
-
-static void read_entry(sqlite3_stmt *statement, int first, struct archive_entry *entry)
-{
-    *entry = (struct archive_entry){0};
-    text_copy(entry->segment, sizeof entry->segment, sql_text(statement, first));
-    entry->number = (uint64_t)sqlite3_column_int64(statement, first + 1);
-    entry->offset = (uint64_t)sqlite3_column_int64(statement, first + 2);
-    entry->length = (uint64_t)sqlite3_column_int64(statement, first + 3);
-    read_blob(statement, first + 4, entry->hash, sizeof entry->hash);
-    read_blob(statement, first + 5, entry->salt, sizeof entry->salt);
-    read_blob(statement, first + 6, entry->chain, sizeof entry->chain);
-    text_copy(entry->name, sizeof entry->name, sql_text(statement, first + 7));
-    text_copy(entry->mime_type, sizeof entry->mime_type, sql_text(statement, first + 8));
-}
-
 /* ---- list ---- */
 
 static json_t *document_json(sqlite3_stmt *row, int64_t run, const char *key)
@@ -140,7 +116,7 @@ static int get(struct archive_work *work, struct error *error)
     if (!journal)
         return error_set(error, ERROR_NOT_FOUND, "there is no run %lld", (long long)request->run);
     STATEMENT_CLEAN sqlite3_stmt *select =
-        sql_prepare(journal, "SELECT " ENTRY_COLUMNS " FROM document WHERE id = ?1", error);
+        sql_prepare(journal, "SELECT " JOURNAL_ENTRY_COLUMNS " FROM document WHERE id = ?1", error);
     if (!select)
         return -1;
     sqlite3_bind_int64(select, 1, request->document);
@@ -150,7 +126,7 @@ static int get(struct archive_work *work, struct error *error)
     if (!found)
         return error_set(error, ERROR_NOT_FOUND, "run %lld has no document %lld",
                          (long long)request->run, (long long)request->document);
-    read_entry(select, 0, &work->entry);
+    journal_read_entry(select, &work->entry);
     FREE_CLEAN char *folder = runner_archive_path(work->state_dir, request->run);
     return archive_read(folder, &work->entry, &work->bytes, error);
 }
@@ -169,7 +145,7 @@ static int next_entry(void *context, struct archive_entry *entry, struct error *
     struct verifying *verifying = context;
     int more = sql_row(verifying->entries, error);
     if (more > 0)
-        read_entry(verifying->entries, 0, entry);
+        journal_read_entry(verifying->entries, entry);
     return more;
 }
 
@@ -193,11 +169,11 @@ static int verify_run(struct archive_work *work, int64_t run, json_t *faults,
     struct archive_totals totals = {0};
     SQL_CLEAN sqlite3 *journal = open_journal(work, run, error);
     STATEMENT_CLEAN sqlite3_stmt *entries =
-        journal ? sql_prepare(journal,
-                              "SELECT " ENTRY_COLUMNS
-                              " FROM document ORDER BY segment, document.number",
-                              error)
-                : NULL;
+        journal
+            ? sql_prepare(journal,
+                          "SELECT " JOURNAL_ENTRY_COLUMNS " FROM document ORDER BY segment, number",
+                          error)
+            : NULL;
     ROWS_CLEAN struct rows *rows = entries ? open_rows(work, run, error) : NULL;
     if (!rows)
         return -1;

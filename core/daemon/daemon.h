@@ -39,9 +39,6 @@ struct daemon {
 void daemon_reload(struct daemon *daemon,
                    void (*done)(void *context, const struct error *failed_or_null), void *context);
 
-/* The runner's way to a worker. */
-void daemon_send(void *daemon, void *worker, const struct buffer *frames);
-
 /* ---- operations.c: the API's operations ---- */
 
 void operations_call(void *daemon, struct api_request *request);
@@ -80,9 +77,7 @@ void launch_run_changed(struct daemon *daemon); /* a run may have left `preparin
 
 /* The source of a definition as the reader wants it: 0, or -1 if no such source is configured. */
 int launch_source(const struct daemon *daemon, const json_t *definition,
-                  struct runner_source *source, struct error *error);
-json_t *launch_reader_request(const char *mode, const char *source_name,
-                              const struct runner_source *source, json_t *definition);
+                  struct reader_source *source, struct error *error);
 
 /* ---- check.c ---- */
 

@@ -24,7 +24,7 @@ struct launch {
     json_t *definition;
     char *german; /* why it could not be frozen; or NULL */
     json_t *problems;
-    struct runner_source source;
+    struct reader_source source;
     struct launch_result result;
     json_t *left_out;
 };
@@ -54,7 +54,7 @@ static void add_problem(struct launch *launch, const char *where, const char *me
 }
 
 int launch_source(const struct daemon *daemon, const json_t *definition,
-                  struct runner_source *source, struct error *error)
+                  struct reader_source *source, struct error *error)
 {
     const json_t *query = json_object_get(definition, "query");
     const char *name = json_string_value(json_object_get(query, "source"));
@@ -64,27 +64,17 @@ int launch_source(const struct daemon *daemon, const json_t *definition,
                          "the query's source »%s« is not configured; add [source.%s] to the "
                          "configuration, or name another",
                          name ? name : "", name ? name : "NAME");
-    *source = (struct runner_source){
+    *source = (struct reader_source){
         .driver = "sqlite", .time_limit_us = conf->time_limit_us, .max_rows = conf->max_rows};
     text_copy(source->path, sizeof source->path, conf->path);
     return 0;
-}
-
-json_t *launch_reader_request(const char *mode, const char *name,
-                              const struct runner_source *source, json_t *definition)
-{
-    return json_pack("{s:s, s:{s:s, s:s, s:s, s:I, s:I}, s:O}", "mode", mode, "source", "name",
-                     name, "driver", source->driver, "path", source->path, "time_limit_us",
-                     (json_int_t)source->time_limit_us, "max_rows", (json_int_t)source->max_rows,
-                     "definition", definition);
 }
 
 static void read_source(struct launch *launch, const char *mode, reader_done done)
 {
     const char *name =
         json_string_value(json_object_get(json_object_get(launch->definition, "query"), "source"));
-    json_t *request =
-        launch_reader_request(mode, name ? name : "", &launch->source, launch->definition);
+    json_t *request = reader_request(mode, name ? name : "", &launch->source, launch->definition);
     reader_start(launch->daemon->loop, request, launch->source.time_limit_us, done, launch);
     json_decref(request);
 }

@@ -428,6 +428,12 @@ static int open_files(struct daemon *daemon, struct error *error)
     return 0;
 }
 
+static void send_to_worker(void *context, void *worker, const struct buffer *frames)
+{
+    (void)context;
+    supervisor_send(worker, frames);
+}
+
 static int start_parts(struct daemon *daemon, struct error *error)
 {
     const struct conf *conf = daemon->conf;
@@ -444,7 +450,7 @@ static int start_parts(struct daemon *daemon, struct error *error)
         !(daemon->desk = store_start(daemon->loop, error)))
         return -1;
     options.store = daemon->store;
-    options.send = daemon_send;
+    options.send = send_to_worker;
     /* The socket before the runner: without it no recovery begins. It is served by the loop. */
     if (!(daemon->api = api_start(daemon->loop, conf->http.socket, conf->http.socket_group,
                                   (size_t)conf->http.max_body_bytes, &services, error)) ||
@@ -513,12 +519,6 @@ static int run_daemon(struct daemon *daemon)
     close_all(daemon);
     log_notice("campaignd has ended");
     return daemon->exit_status;
-}
-
-void daemon_send(void *context, void *worker, const struct buffer *frames)
-{
-    (void)context;
-    supervisor_send(worker, frames);
 }
 
 int main(int count, char **arguments)

@@ -235,7 +235,7 @@ static void on_rows(void *context, const json_t *answer, const struct error *fai
 static void on_query(struct store_work *work, const struct error *failed)
 {
     struct query_run *run = (struct query_run *)work;
-    struct runner_source source;
+    struct reader_source source;
     struct error error;
     json_t *definition =
         json_pack("{s:o, s:O?}", "query",
@@ -248,7 +248,7 @@ static void on_query(struct store_work *work, const struct error *failed)
         api_answer_error(run->request, failed);
         free_query_run(run);
     } else {
-        json_t *request = launch_reader_request("rows", name, &source, definition);
+        json_t *request = reader_request("rows", name, &source, definition);
         json_object_set_new(request, "limit", json_integer(run->limit));
         reader_start(run->daemon->loop, request, source.time_limit_us, on_rows, run);
         json_decref(request);

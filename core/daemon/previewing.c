@@ -199,7 +199,7 @@ static int apply_freeze(struct store_work *work, struct error *error)
 static void on_frozen(struct store_work *work, const struct error *failed)
 {
     struct previewing *previewing = (struct previewing *)work;
-    struct runner_source source;
+    struct reader_source source;
     struct error error;
     FREE_CLEAN char *folder =
         memory_format("%s/preview", previewing->daemon->conf->daemon.state_dir);
@@ -212,7 +212,7 @@ static void on_frozen(struct store_work *work, const struct error *failed)
         return;
     }
     const char *name = text_of(json_object_get(previewing->definition, "query"), "source");
-    json_t *request = launch_reader_request("one", name, &source, previewing->definition);
+    json_t *request = reader_request("one", name, &source, previewing->definition);
     previewing->rows = memory_format("%s/%u.rows.db", folder, ++last_file);
     json_object_set_new(request, "out", json_string(previewing->rows));
     json_object_set_new(

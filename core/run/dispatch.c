@@ -637,8 +637,3 @@ void runner_worker_gone(struct runner_worker *worker)
     worker->state = WORKER_GONE;
     worker_free_if_gone(worker);
 }
-
-uint64_t runner_worker_outstanding(const struct runner_worker *worker)
-{
-    return worker->outstanding;
-}

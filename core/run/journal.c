@@ -823,12 +823,9 @@ static int put_documents(struct journal_state *state, const struct step *parent,
                                          .offset = (uint64_t)sqlite3_column_int64(find, 3),
                                          .length = (uint64_t)sqlite3_column_int64(find, 4)};
         text_copy(document.segment, sizeof document.segment, sql_text(find, 1));
-        if (sqlite3_column_bytes(find, 5) == sizeof document.hash)
-            memcpy(document.hash, sqlite3_column_blob(find, 5), sizeof document.hash);
-        if (sqlite3_column_bytes(find, 6) == sizeof document.salt)
-            memcpy(document.salt, sqlite3_column_blob(find, 6), sizeof document.salt);
-        if (sqlite3_column_bytes(find, 7) == sizeof document.chain)
-            memcpy(document.chain, sqlite3_column_blob(find, 7), sizeof document.chain);
+        sql_blob(find, 5, document.hash, sizeof document.hash);
+        sql_blob(find, 6, document.salt, sizeof document.salt);
+        sql_blob(find, 7, document.chain, sizeof document.chain);
         text_copy(document.name, sizeof document.name, sql_text(find, 8));
         text_copy(document.mime_type, sizeof document.mime_type, sql_text(find, 9));
         put_u64(frame,

@@ -121,6 +121,10 @@ bool journal_holds(const struct journal *journal, const char *instance);
  * thread. */
 size_t journal_claims(const struct journal *journal, const char *instance, uint64_t **claims);
 
+/* A document's index row, selected by just these columns of the table `document`. */
+#define JOURNAL_ENTRY_COLUMNS "segment, number, offset, length, hash, salt, chain, name, mime_type"
+void journal_read_entry(sqlite3_stmt *row, struct archive_entry *entry);
+
 /* Of the closed journal of a run that is over: the index of one archive segment, in the order of its numbers (the caller frees), and
  * its move to another place, in one transaction. */
 int journal_file_segment(const char *path, const char *segment, struct archive_entry **entries,

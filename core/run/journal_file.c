@@ -7,38 +7,31 @@
 #include "run/journal.h"
 #include "store/sql.h"
 
-static void read_blob(sqlite3_stmt *statement, int column, void *target, size_t size)
-{
-    if (sqlite3_column_bytes(statement, column) == (int)size)
-        memcpy(target, sqlite3_column_blob(statement, column), size);
-}
-
-static void read_entry(sqlite3_stmt *row, const char *segment, struct archive_entry *entry)
+void journal_read_entry(sqlite3_stmt *row, struct archive_entry *entry)
 {
     *entry = (struct archive_entry){0};
-    text_copy(entry->segment, sizeof entry->segment, segment);
-    entry->number = (uint64_t)sqlite3_column_int64(row, 0);
-    entry->offset = (uint64_t)sqlite3_column_int64(row, 1);
-    entry->length = (uint64_t)sqlite3_column_int64(row, 2);
-    read_blob(row, 3, entry->hash, sizeof entry->hash);
-    read_blob(row, 4, entry->salt, sizeof entry->salt);
-    read_blob(row, 5, entry->chain, sizeof entry->chain);
-    text_copy(entry->name, sizeof entry->name, sql_text(row, 6));
-    text_copy(entry->mime_type, sizeof entry->mime_type, sql_text(row, 7));
+    text_copy(entry->segment, sizeof entry->segment, sql_text(row, 0));
+    entry->number = (uint64_t)sqlite3_column_int64(row, 1);
+    entry->offset = (uint64_t)sqlite3_column_int64(row, 2);
+    entry->length = (uint64_t)sqlite3_column_int64(row, 3);
+    sql_blob(row, 4, entry->hash, sizeof entry->hash);
+    sql_blob(row, 5, entry->salt, sizeof entry->salt);
+    sql_blob(row, 6, entry->chain, sizeof entry->chain);
+    text_copy(entry->name, sizeof entry->name, sql_text(row, 7));
+    text_copy(entry->mime_type, sizeof entry->mime_type, sql_text(row, 8));
 }
 
 int journal_file_segment(const char *path, const char *segment, struct archive_entry **entries,
                          size_t *count, struct error *error)
 {
     SQL_CLEAN sqlite3 *db = sql_open_readonly(path, error);
-    STATEMENT_CLEAN sqlite3_stmt *select =
-        db ? sql_prepare(db,
-                         "SELECT number, offset, length, hash, salt, chain, name, mime_type\n"
-                         "FROM document\n"
-                         "WHERE segment = ?1\n"
-                         "ORDER BY number",
-                         error)
-           : NULL;
+    STATEMENT_CLEAN sqlite3_stmt *select = db ? sql_prepare(db,
+                                                            "SELECT " JOURNAL_ENTRY_COLUMNS "\n"
+                                                            "FROM document\n"
+                                                            "WHERE segment = ?1\n"
+                                                            "ORDER BY number",
+                                                            error)
+                                              : NULL;
     *entries = NULL;
     *count = 0;
     if (!select)
@@ -47,7 +40,7 @@ int journal_file_segment(const char *path, const char *segment, struct archive_e
     int more;
     while ((more = sql_row(select, error)) > 0) {
         *entries = memory_resize(*entries, (*count + 1) * sizeof **entries);
-        read_entry(select, segment, &(*entries)[(*count)++]);
+        journal_read_entry(select, &(*entries)[(*count)++]);
     }
     return more;
 }

@@ -220,7 +220,7 @@ struct preparing {
     int existed;
     struct preparing *next; /* in the runner's `starting` */
     json_t *definition;
-    struct runner_source source;
+    struct reader_source source;
     runner_started started;
     void *context;
     struct journal_step steps[JOURNAL_STEPS];
@@ -348,16 +348,14 @@ static void on_snapshot(void *context, const json_t *answer, const struct error 
 
 static void take_snapshot(struct preparing *preparing)
 {
-    const struct runner_source *source = &preparing->source;
+    const struct reader_source *source = &preparing->source;
     FREE_CLEAN char *out = reading_path(preparing->runner->state_dir, preparing->row.number);
     const char *name = json_string_value(
         json_object_get(json_object_get(preparing->definition, "query"), "source"));
-    json_t *request =
-        json_pack("{s:s, s:{s:s, s:s, s:s, s:I, s:I}, s:O, s:I, s:s, s:s}", "mode", "snapshot",
-                  "source", "name", name ? name : "", "driver", source->driver, "path",
-                  source->path, "time_limit_us", (json_int_t)source->time_limit_us, "max_rows",
-                  (json_int_t)source->max_rows, "definition", preparing->definition, "run",
-                  (json_int_t)preparing->row.number, "uuid", preparing->row.uuid, "out", out);
+    json_t *request = reader_request("snapshot", name ? name : "", source, preparing->definition);
+    json_object_set_new(request, "run", json_integer(preparing->row.number));
+    json_object_set_new(request, "uuid", json_string(preparing->row.uuid));
+    json_object_set_new(request, "out", json_string(out));
     reader_start(preparing->runner->is.loop, request, source->time_limit_us, on_snapshot,
                  preparing);
     json_decref(request);
@@ -411,7 +409,7 @@ static bool starting(const struct runner *runner, int64_t campaign, const char *
     return false;
 }
 
-void runner_start_run(struct runner *runner, json_t *definition, const struct runner_source *source,
+void runner_start_run(struct runner *runner, json_t *definition, const struct reader_source *source,
                       const char *uuid, const char *requested_by, int64_t request, bool force,
                       runner_started started, void *context)
 {

@@ -18,6 +18,7 @@
 #include <uv.h>
 
 #include "base/error.h"
+#include "source/child.h"
 #include "store/state.h"
 #include "store/store.h"
 #include "wire/frame.h"
@@ -93,15 +94,7 @@ void runner_worker_retire(struct runner_worker *worker);
  * dead. */
 void runner_worker_gone(struct runner_worker *worker);
 
-/* Tasks that it holds or that are on the way to it. */
-uint64_t runner_worker_outstanding(const struct runner_worker *worker);
-
 /* ---- runs ---- */
-
-struct runner_source { /* how the reader reaches the source of a definition */
-    char driver[16], path[4096];
-    int64_t time_limit_us, max_rows;
-};
 
 /* `number` is 0 if there is an error. Called when the index row is committed (the run is
  * `preparing`), not when it runs. */
@@ -112,7 +105,7 @@ typedef void (*runner_started)(void *context, int64_t number, const struct error
  * answered. `request`: the start_request's id or 0. `force`: although another run of this campaign
  * is under way (else ERROR_CONFLICT).
  */
-void runner_start_run(struct runner *runner, json_t *definition, const struct runner_source *source,
+void runner_start_run(struct runner *runner, json_t *definition, const struct reader_source *source,
                       const char *uuid, const char *requested_by, int64_t request, bool force,
                       runner_started started, void *context);
 

@@ -150,6 +150,15 @@ static void init_handles(uv_loop_t *loop, struct reader *reader)
     reader->open_handles = 4;
 }
 
+json_t *reader_request(const char *mode, const char *name, const struct reader_source *source,
+                       json_t *definition)
+{
+    return json_pack("{s:s, s:{s:s, s:s, s:s, s:I, s:I}, s:O}", "mode", mode, "source", "name",
+                     name, "driver", source->driver, "path", source->path, "time_limit_us",
+                     (json_int_t)source->time_limit_us, "max_rows", (json_int_t)source->max_rows,
+                     "definition", definition);
+}
+
 void reader_start(uv_loop_t *loop, const json_t *request, int64_t time_limit_us, reader_done done,
                   void *context)
 {

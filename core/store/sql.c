@@ -107,6 +107,12 @@ const char *sql_text(sqlite3_stmt *statement, int column)
     return text ? text : "";
 }
 
+void sql_blob(sqlite3_stmt *statement, int column, void *target, size_t size)
+{
+    if (sqlite3_column_bytes(statement, column) == (int)size)
+        memcpy(target, sqlite3_column_blob(statement, column), size);
+}
+
 void sql_close(sqlite3 **db)
 {
     for (sqlite3_stmt *left; *db && (left = sqlite3_next_stmt(*db, NULL));)

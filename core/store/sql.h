@@ -4,6 +4,7 @@
 #define CAMPAIGND_STORE_SQL_H
 
 #include <sqlite3.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -36,6 +37,9 @@ int sql_row(sqlite3_stmt *statement, struct error *error);
 void sql_bind_text(sqlite3_stmt *statement, int index,
                    const char *text);                      /* NULL binds NULL; copied */
 const char *sql_text(sqlite3_stmt *statement, int column); /* never NULL; until the next step */
+
+/* A BLOB of just `size` bytes into `target`; any other value leaves `target` as it is. */
+void sql_blob(sqlite3_stmt *statement, int column, void *target, size_t size);
 
 void sql_close(sqlite3 **db); /* finalizes what is left */
 void sql_finalize(sqlite3_stmt **statement);
