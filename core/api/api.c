@@ -154,8 +154,9 @@ static void set_json(struct exchange *exchange, int status, json_t *body)
 
 static void set_error(struct exchange *exchange, int status, const struct error *error)
 {
-    json_t *body = json_pack("{s:{s:s,s:s}}", "error", "code", error_name(error->code), "message",
-                             error->message);
+    json_t *body =
+        json_pack("{s:{s:s,s:s,s:s*}}", "error", "code", error_name(error->code), "message",
+                  error->message, "message_de", *error->german ? error->german : NULL);
     if (!body)
         body = json_pack("{s:{s:s,s:s}}", "error", "code", error_name(error->code), "message",
                          "(a message that is not UTF-8)");

@@ -6,14 +6,14 @@
 
 #include "base/text.h"
 
-__attribute__((format(printf, 3, 0))) static void fill(struct error *error, enum error_code code,
-                                                       const char *format, va_list arguments)
+/* One line, cut at a character's end. */
+__attribute__((format(printf, 2, 0))) static void fill(
+    char message[sizeof((struct error *)0)->message], const char *format, va_list arguments)
 {
-    error->code = code;
-    int length = vsnprintf(error->message, sizeof error->message, format, arguments);
-    if (length >= (int)sizeof error->message)
-        text_cut_utf8(error->message, sizeof error->message - 1);
-    for (char *c = error->message; *c; c++)
+    size_t size = sizeof((struct error *)0)->message;
+    if (vsnprintf(message, size, format, arguments) >= (int)size)
+        text_cut_utf8(message, size - 1);
+    for (char *c = message; *c; c++)
         if (*c == '\n' || *c == '\r')
             *c = ' ';
 }
@@ -24,7 +24,25 @@ int error_set(struct error *error, enum error_code code, const char *format, ...
         return -1;
     va_list arguments;
     va_start(arguments, format);
-    fill(error, code, format, arguments);
+    error->code = code;
+    error->german[0] = '\0';
+    fill(error->message, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+int error_say(struct error *error, enum error_code code, const char *english, const char *german,
+              ...)
+{
+    if (!error)
+        return -1;
+    va_list arguments;
+    error->code = code;
+    va_start(arguments, german);
+    fill(error->message, english, arguments);
+    va_end(arguments);
+    va_start(arguments, german);
+    fill(error->german, german, arguments);
     va_end(arguments);
     return -1;
 }
@@ -33,26 +51,36 @@ int error_errno(struct error *error, int error_number, const char *format, ...)
 {
     if (!error)
         return -1;
-    struct error what;
+    char what[sizeof error->message];
     va_list arguments;
     va_start(arguments, format);
-    fill(&what, ERROR_SYSTEM, format, arguments);
+    fill(what, format, arguments);
     va_end(arguments);
-    return error_set(error, ERROR_SYSTEM, "%s: %s", what.message, strerror(error_number));
+    return error_set(error, ERROR_SYSTEM, "%s: %s", what, strerror(error_number));
+}
+
+static void prepend(char message[sizeof((struct error *)0)->message], const char *what)
+{
+    size_t size = sizeof((struct error *)0)->message;
+    char rest[sizeof((struct error *)0)->message];
+    memcpy(rest, message, size);
+    if (snprintf(message, size, "%s%s", what, rest) >= (int)size)
+        text_cut_utf8(message, size - 1);
 }
 
 int error_prefix(struct error *error, const char *format, ...)
 {
     if (!error)
         return -1;
-    struct error what;
+    char what[sizeof error->message];
     va_list arguments;
     va_start(arguments, format);
-    fill(&what, error->code, format, arguments);
+    fill(what, format, arguments);
     va_end(arguments);
-    char message[sizeof error->message];
-    memcpy(message, error->message, sizeof message);
-    return error_set(error, error->code, "%s%s", what.message, message);
+    prepend(error->message, what);
+    if (*error->german)
+        prepend(error->german, what);
+    return -1;
 }
 
 const char *error_name(enum error_code code)

@@ -22,17 +22,24 @@ enum error_code {
 struct error {
     enum error_code code;
     char message[1024]; /* UTF-8, one line, cut at a character's end */
+    char german[1024];  /* the same for a clerk who reads German; "": there is only `message` */
 };
 
 /* Fill `error` (which may be NULL) and return -1, so that `return error_set(...)` reads well. */
 int error_set(struct error *error, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same, followed by ": " and strerror(error_number); the code is ERROR_SYSTEM. */
+/* The same in both languages, for what clerks see; both formats take the same arguments in the same
+ * order. */
+int error_say(struct error *error, enum error_code code, const char *english, const char *german,
+              ...) __attribute__((format(printf, 3, 5), format(printf, 4, 5)));
+
+/* As error_set, followed by ": " and strerror(error_number); the code is ERROR_SYSTEM. */
 int error_errno(struct error *error, int error_number, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Put words in front of the message: "campaign »X«: " + what is there. Returns -1. */
+/* Put words in front of the message, in either language: "campaign »X«: " + what is there. Returns
+ * -1. */
 int error_prefix(struct error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

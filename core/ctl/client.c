@@ -152,8 +152,10 @@ static char *hint(const struct invocation *invocation, int code, long status)
  * refusal's own message. NULL: neither. */
 static char *refusal_text(const json_t *json)
 {
-    const char *text = NULL;
-    json_unpack((json_t *)json, "{s:{s:s}}", "error", "message", &text);
+    const char *text = NULL, *german = NULL;
+    json_unpack((json_t *)json, "{s:{s:s, s?s}}", "error", "message", &text, "message_de", &german);
+    if (german && text_equal(messages_language_name(), "de"))
+        text = german;
     const json_t *problems = json_object_get(json, "problems");
     FREE_CLEAN char *key = memory_format("message_%s", messages_language_name());
     for (size_t i = 0; i < json_array_size(problems); i++) {

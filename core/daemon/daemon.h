@@ -75,9 +75,11 @@ void launch_start(struct daemon *daemon, enum launch_kind kind, const char *camp
                   launch_done done, void *context);
 void launch_run_changed(struct daemon *daemon); /* a run may have left `preparing` */
 
-/* The source of a definition as the reader wants it: 0, or -1 if no such source is configured. */
-int launch_source(const struct daemon *daemon, const json_t *definition,
-                  struct reader_source *source, struct error *error);
+/* ---- sources.c ---- */
+
+/* What a reader's request says of the sources that a frozen definition reads: a new reference, or
+ * NULL if one is not configured. */
+json_t *sources_of(const struct daemon *daemon, const json_t *definition, struct error *error);
 
 /* ---- check.c ---- */
 

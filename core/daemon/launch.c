@@ -22,9 +22,8 @@ struct launch {
     launch_done done;
     void *context;
     json_t *definition;
-    char *german; /* why it could not be frozen; or NULL */
     json_t *problems;
-    struct reader_source source;
+    json_t *sources;
     struct launch_result result;
     json_t *left_out;
 };
@@ -37,45 +36,26 @@ static void finish(struct launch *launch, const struct error *failed)
     launch->result.left_out = launch->left_out;
     launch->done(launch->context, failed ? NULL : &launch->result, failed);
     json_decref(launch->definition);
+    json_decref(launch->sources);
     json_decref(launch->problems);
     json_decref(launch->left_out);
     free(launch->campaign);
     free(launch->requested_by);
-    free(launch->german);
     free(launch);
 }
 
-static void add_problem(struct launch *launch, const char *where, const char *message,
-                        const char *german)
+static void add_problem(struct launch *launch, const char *where, const struct error *error)
 {
+    const char *german = *error->german ? error->german : error->message;
     json_array_append_new(launch->problems,
                           json_pack("{s:s, s:s, s:s, s:s}", "severity", "error", "where", where,
-                                    "message_en", message, "message_de", german));
-}
-
-int launch_source(const struct daemon *daemon, const json_t *definition,
-                  struct reader_source *source, struct error *error)
-{
-    const json_t *query = json_object_get(definition, "query");
-    const char *name = json_string_value(json_object_get(query, "source"));
-    const struct conf_source *conf = name ? conf_source(daemon->conf, name) : NULL;
-    if (!conf)
-        return error_set(error, ERROR_INPUT,
-                         "the query's source »%s« is not configured; add [source.%s] to the "
-                         "configuration, or name another",
-                         name ? name : "", name ? name : "NAME");
-    *source = (struct reader_source){
-        .driver = "sqlite", .time_limit_us = conf->time_limit_us, .max_rows = conf->max_rows};
-    text_copy(source->path, sizeof source->path, conf->path);
-    return 0;
+                                    "message_en", error->message, "message_de", german));
 }
 
 static void read_source(struct launch *launch, const char *mode, reader_done done)
 {
-    const char *name =
-        json_string_value(json_object_get(json_object_get(launch->definition, "query"), "source"));
-    json_t *request = reader_request(mode, name ? name : "", &launch->source, launch->definition);
-    reader_start(launch->daemon->loop, request, launch->source.time_limit_us, done, launch);
+    json_t *request = reader_request(mode, launch->sources, launch->definition);
+    reader_start(launch->daemon->loop, request, done, launch);
     json_decref(request);
 }
 
@@ -88,9 +68,9 @@ static bool settled(struct launch *launch)
     bool over = !state || strcmp(state, "preparing") != 0;
     if (state && strcmp(state, "failed") == 0) {
         const char *reason = json_string_value(json_object_get(run, "reason"));
-        if (!reason)
-            reason = "the run could not be prepared";
-        add_problem(launch, "run", reason, reason);
+        struct error error;
+        error_set(&error, ERROR_INPUT, "%s", reason ? reason : "the run could not be prepared");
+        add_problem(launch, "run", &error);
     }
     json_decref(run);
     return over;
@@ -129,9 +109,9 @@ static void on_started(void *context, int64_t number, const struct error *failed
 
 static void start_run(struct launch *launch)
 {
-    runner_start_run(launch->daemon->runner, json_incref(launch->definition), &launch->source,
-                     launch->uuid, launch->requested_by, launch->request, launch->force, on_started,
-                     launch);
+    runner_start_run(launch->daemon->runner, json_incref(launch->definition),
+                     json_incref(launch->sources), launch->uuid, launch->requested_by,
+                     launch->request, launch->force, on_started, launch);
 }
 
 /* ---- check ---- */
@@ -140,7 +120,7 @@ static void on_counted(void *context, const json_t *answer, const struct error *
 {
     struct launch *launch = context;
     if (failed)
-        add_problem(launch, "query", failed->message, failed->message);
+        add_problem(launch, "query", failed);
     else {
         launch->result.recipients = json_integer_value(json_object_get(answer, "recipients"));
         launch->left_out = json_incref(json_object_get(answer, "left_out"));
@@ -158,7 +138,7 @@ static void on_columns(void *context, const json_t *answer, const struct error *
 {
     struct launch *launch = context;
     if (failed)
-        add_problem(launch, "query", failed->message, failed->message);
+        add_problem(launch, "query", failed);
     check_definition(launch->daemon, launch->definition, json_object_get(answer, "columns"),
                      launch->problems);
     if (launch->kind == LAUNCH_RUN && !check_has_error(launch->problems))
@@ -176,8 +156,6 @@ static int apply_freeze(struct store_work *work, struct error *error)
     int64_t id = definitions_find(definitions, "campaign", launch->campaign, error);
     if (id >= 0)
         launch->definition = definitions_freeze(definitions, id, error);
-    if (id >= 0 && !launch->definition)
-        launch->german = memory_text(definitions_refusal_german(definitions));
     return launch->definition ? 0 : -1;
 }
 
@@ -186,13 +164,12 @@ static void on_frozen(struct store_work *work, const struct error *failed)
     struct launch *launch = (struct launch *)work;
     struct error error;
     if (failed && failed->code == ERROR_INPUT) {
-        add_problem(launch, "campaign", failed->message,
-                    launch->german ? launch->german : failed->message);
+        add_problem(launch, "campaign", failed);
         finish(launch, NULL);
     } else if (failed) {
         finish(launch, failed);
-    } else if (launch_source(launch->daemon, launch->definition, &launch->source, &error) != 0) {
-        add_problem(launch, "query", error.message, error.message);
+    } else if (!(launch->sources = sources_of(launch->daemon, launch->definition, &error))) {
+        add_problem(launch, "query", &error);
         check_definition(launch->daemon, launch->definition, NULL, launch->problems);
         finish(launch, NULL);
     } else

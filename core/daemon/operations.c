@@ -235,25 +235,25 @@ static void on_rows(void *context, const json_t *answer, const struct error *fai
 static void on_query(struct store_work *work, const struct error *failed)
 {
     struct query_run *run = (struct query_run *)work;
-    struct reader_source source;
     struct error error;
+    json_t *sources = NULL;
     json_t *definition =
         json_pack("{s:o, s:O?}", "query",
                   json_pack("{s:O?}", "source", json_object_get(run->query, "source")), "group",
                   json_array_get(json_object_get(run->query, "groups"), 0));
-    const char *name = json_string_value(json_object_get(run->query, "source"));
-    if (!failed && launch_source(run->daemon, definition, &source, &error) != 0)
+    if (!failed && !(sources = sources_of(run->daemon, definition, &error)))
         failed = &error;
     if (failed) {
         api_answer_error(run->request, failed);
         free_query_run(run);
     } else {
-        json_t *request = reader_request("rows", name, &source, definition);
+        json_t *request = reader_request("rows", sources, definition);
         json_object_set_new(request, "limit", json_integer(run->limit));
-        reader_start(run->daemon->loop, request, source.time_limit_us, on_rows, run);
+        reader_start(run->daemon->loop, request, on_rows, run);
         json_decref(request);
     }
     json_decref(definition);
+    json_decref(sources);
 }
 
 static void query(struct daemon *daemon, struct api_request *request)

@@ -199,27 +199,27 @@ static int apply_freeze(struct store_work *work, struct error *error)
 static void on_frozen(struct store_work *work, const struct error *failed)
 {
     struct previewing *previewing = (struct previewing *)work;
-    struct reader_source source;
+    json_t *sources = NULL;
     struct error error;
     FREE_CLEAN char *folder =
         memory_format("%s/preview", previewing->daemon->conf->daemon.state_dir);
-    if (!failed &&
-        (launch_source(previewing->daemon, previewing->definition, &source, &error) != 0 ||
-         file_make_folders(folder, 0700, &error) != 0))
+    if (!failed && (!(sources = sources_of(previewing->daemon, previewing->definition, &error)) ||
+                    file_make_folders(folder, 0700, &error) != 0))
         failed = &error;
     if (failed) {
+        json_decref(sources);
         fail(previewing, failed);
         return;
     }
-    const char *name = text_of(json_object_get(previewing->definition, "query"), "source");
-    json_t *request = reader_request("one", name, &source, previewing->definition);
+    json_t *request = reader_request("one", sources, previewing->definition);
     previewing->rows = memory_format("%s/%u.rows.db", folder, ++last_file);
     json_object_set_new(request, "out", json_string(previewing->rows));
     json_object_set_new(
         request, "key",
         json_string(previewing->request->recipient ? previewing->request->recipient : ""));
-    reader_start(previewing->daemon->loop, request, source.time_limit_us, on_row, previewing);
+    reader_start(previewing->daemon->loop, request, on_row, previewing);
     json_decref(request);
+    json_decref(sources);
 }
 
 void previewing_start(struct daemon *daemon, struct api_request *request)

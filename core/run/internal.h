@@ -12,7 +12,6 @@ struct run {
     struct journal_step steps[JOURNAL_STEPS];
     size_t step_count;
     json_t *definition; /* while preparing; and of an open run what jobs are told */
-    struct reader_source source;
     size_t pending; /* store works under way that use the journal */
     bool closing;   /* nothing new may use the journal */
     bool preparing; /* by this process */

@@ -219,8 +219,7 @@ struct preparing {
     struct run_row row;
     int existed;
     struct preparing *next; /* in the runner's `starting` */
-    json_t *definition;
-    struct reader_source source;
+    json_t *definition, *sources;
     runner_started started;
     void *context;
     struct journal_step steps[JOURNAL_STEPS];
@@ -232,6 +231,7 @@ struct preparing {
 static void free_preparing(struct preparing *preparing)
 {
     json_decref(preparing->definition);
+    json_decref(preparing->sources);
     free(preparing);
 }
 
@@ -348,16 +348,12 @@ static void on_snapshot(void *context, const json_t *answer, const struct error 
 
 static void take_snapshot(struct preparing *preparing)
 {
-    const struct reader_source *source = &preparing->source;
     FREE_CLEAN char *out = reading_path(preparing->runner->state_dir, preparing->row.number);
-    const char *name = json_string_value(
-        json_object_get(json_object_get(preparing->definition, "query"), "source"));
-    json_t *request = reader_request("snapshot", name ? name : "", source, preparing->definition);
+    json_t *request = reader_request("snapshot", preparing->sources, preparing->definition);
     json_object_set_new(request, "run", json_integer(preparing->row.number));
     json_object_set_new(request, "uuid", json_string(preparing->row.uuid));
     json_object_set_new(request, "out", json_string(out));
-    reader_start(preparing->runner->is.loop, request, source->time_limit_us, on_snapshot,
-                 preparing);
+    reader_start(preparing->runner->is.loop, request, on_snapshot, preparing);
     json_decref(request);
 }
 
@@ -409,9 +405,9 @@ static bool starting(const struct runner *runner, int64_t campaign, const char *
     return false;
 }
 
-void runner_start_run(struct runner *runner, json_t *definition, const struct reader_source *source,
-                      const char *uuid, const char *requested_by, int64_t request, bool force,
-                      runner_started started, void *context)
+void runner_start_run(struct runner *runner, json_t *definition, json_t *sources, const char *uuid,
+                      const char *requested_by, int64_t request, bool force, runner_started started,
+                      void *context)
 {
     const json_t *campaign = json_object_get(definition, "campaign");
     const char *name = json_string_value(json_object_get(campaign, "name"));
@@ -424,6 +420,7 @@ void runner_start_run(struct runner *runner, json_t *definition, const struct re
                   (long long)other->row.number, run_state_name(other->row.state));
         started(context, 0, &error);
         json_decref(definition);
+        json_decref(sources);
         return;
     }
     if (!force && starting(runner, id, uuid)) {
@@ -432,6 +429,7 @@ void runner_start_run(struct runner *runner, json_t *definition, const struct re
                   "force");
         started(context, 0, &error);
         json_decref(definition);
+        json_decref(sources);
         return;
     }
     struct preparing *preparing = memory_new(sizeof *preparing);
@@ -441,7 +439,7 @@ void runner_start_run(struct runner *runner, json_t *definition, const struct re
         .database = &runner->is.state->database, .apply = apply_new_run, .done = on_new_run};
     preparing->runner = runner;
     preparing->definition = definition;
-    preparing->source = *source;
+    preparing->sources = sources;
     preparing->started = started;
     preparing->context = context;
     preparing->row.campaign_id = id;

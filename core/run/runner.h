@@ -101,13 +101,13 @@ void runner_worker_gone(struct runner_worker *worker);
 typedef void (*runner_started)(void *context, int64_t number, const struct error *failed_or_null);
 
 /*
- * Start a run of `definition` (stolen). `uuid` makes it once: if there is such a run, that one is
+ * Start a run of `definition`; it and `sources` (what a reader's request says of them) are stolen. `uuid` makes it once: if there is such a run, that one is
  * answered. `request`: the start_request's id or 0. `force`: although another run of this campaign
  * is under way (else ERROR_CONFLICT).
  */
-void runner_start_run(struct runner *runner, json_t *definition, const struct reader_source *source,
-                      const char *uuid, const char *requested_by, int64_t request, bool force,
-                      runner_started started, void *context);
+void runner_start_run(struct runner *runner, json_t *definition, json_t *sources, const char *uuid,
+                      const char *requested_by, int64_t request, bool force, runner_started started,
+                      void *context);
 
 /*
  * Runs that a crash left `preparing`: one after the other, with campaign and uuid, for the daemon

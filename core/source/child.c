@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #define ANSWER_LIMIT (256u << 20)
 
@@ -38,18 +39,24 @@ static void report(struct reader *reader)
     } else if (answer) {
         const char *code = json_string_value(json_object_get(answer, "code"));
         const char *message = json_string_value(json_object_get(answer, "message"));
+        const char *german = json_string_value(json_object_get(answer, "message_de"));
         error_set(&error, ERROR_INPUT, "%s", message ? message : "the reader gave no reason");
+        text_copy(error.german, sizeof error.german, german ? german : "");
         for (int i = ERROR_INPUT; code && i <= ERROR_INTERNAL; i++)
             if (strcmp(error_name((enum error_code)i), code) == 0)
                 error.code = (enum error_code)i;
         reader->done(reader->context, NULL, &error);
     } else {
         if (reader->timed_out)
-            error_set(&error, ERROR_INPUT,
+            error_say(&error, ERROR_INPUT,
                       "the query took longer than its source's time_limit; make it simpler or "
-                      "raise the limit");
+                      "raise the limit",
+                      "Die Abfrage dauerte länger als time_limit ihrer Datenquelle; die Abfrage "
+                      "vereinfachen oder die Grenze anheben.");
         else if (reader->too_long)
-            error_set(&error, ERROR_INPUT, "the query's answer is too large");
+            error_say(&error, ERROR_INPUT,
+                      "the query's answer is too large; choose fewer columns or rows",
+                      "Die Antwort der Abfrage ist zu groß; weniger Spalten oder Zeilen wählen.");
         else
             error_set(&error, ERROR_SYSTEM,
                       "the reader ended by %s %d before it answered; see the log",
@@ -150,17 +157,22 @@ static void init_handles(uv_loop_t *loop, struct reader *reader)
     reader->open_handles = 4;
 }
 
-json_t *reader_request(const char *mode, const char *name, const struct reader_source *source,
-                       json_t *definition)
+json_t *reader_request(const char *mode, json_t *sources, json_t *definition)
 {
-    return json_pack("{s:s, s:{s:s, s:s, s:s, s:I, s:I}, s:O}", "mode", mode, "source", "name",
-                     name, "driver", source->driver, "path", source->path, "time_limit_us",
-                     (json_int_t)source->time_limit_us, "max_rows", (json_int_t)source->max_rows,
-                     "definition", definition);
+    return json_pack("{s:s, s:O, s:O}", "mode", mode, "sources", sources, "definition", definition);
 }
 
-void reader_start(uv_loop_t *loop, const json_t *request, int64_t time_limit_us, reader_done done,
-                  void *context)
+static uint64_t time_limit_ms(const json_t *request)
+{
+    const char *name;
+    json_t *source;
+    json_int_t sum_us = 0;
+    json_object_foreach(json_object_get(request, "sources"), name, source)
+        sum_us += json_integer_value(json_object_get(source, "time_limit_us"));
+    return (uint64_t)sum_us / 1000 + 5000;
+}
+
+void reader_start(uv_loop_t *loop, const json_t *request, reader_done done, void *context)
 {
     static char program[] = "campaignd", option[] = "--reader";
     char *arguments[] = {program, option, NULL};
@@ -196,7 +208,7 @@ void reader_start(uv_loop_t *loop, const json_t *request, int64_t time_limit_us,
     uv_buf_t bytes = uv_buf_init(reader->request, (unsigned)strlen(reader->request));
     uv_read_start((uv_stream_t *)&reader->output, on_room_wanted, on_answer);
     uv_write(&reader->write, (uv_stream_t *)&reader->input, &bytes, 1, on_request_written);
-    uv_timer_start(&reader->timer, on_time_over, (uint64_t)time_limit_us / 1000 + 5000, 0);
+    uv_timer_start(&reader->timer, on_time_over, time_limit_ms(request), 0);
 }
 
 void reader_stop_all(void)

@@ -513,7 +513,9 @@ static json_t *only_columns(struct reading *reading, struct error *error)
 
 static json_t *answer(struct reading *reading, struct error *error)
 {
-    const json_t *source = json_object_get(reading->request, "source");
+    const json_t *query = json_object_get(json_object_get(reading->request, "definition"), "query");
+    const char *name = text_of(query, "source");
+    const json_t *source = json_object_get(json_object_get(reading->request, "sources"), name);
     const char *mode = text_of(reading->request, "mode");
     struct source_options options = {
         .driver = text_of(source, "driver"),
@@ -527,7 +529,7 @@ static json_t *answer(struct reading *reading, struct error *error)
     FREE_CLEAN char *folder = memory_text(options.path);
     FREE_CLEAN char *out = memory_text(text_of(reading->request, "out"));
     sandbox_enter(dirname(folder), *out ? dirname(out) : NULL, options.time_limit_us);
-    reading->source = source_open(text_of(source, "name"), &options, error);
+    reading->source = source_open(name, &options, error);
     if (!reading->source ||
         source_query(reading->source, text_of(json_object_get(reading->definition, "group"), "sql"),
                      error) != 0)
@@ -573,8 +575,8 @@ int reader_main(void)
         reading.request = json_loadb(buffer_string(&input), input.size, 0, NULL);
     json_t *result = reading.request ? answer(&reading, &error) : NULL;
     if (!result)
-        result = json_pack("{s:b, s:s, s:s}", "ok", 0, "code", error_name(error.code), "message",
-                           error.message);
+        result = json_pack("{s:b, s:s, s:s, s:s}", "ok", 0, "code", error_name(error.code),
+                           "message", error.message, "message_de", error.german);
     FREE_CLEAN char *text = json_dumps(result, JSON_COMPACT);
     json_decref(result);
     forget(&reading);

@@ -3,7 +3,7 @@
  * standard input, an answer as JSON on standard output.
  *
  *     {"mode": "snapshot" | "count" | "columns" | "rows" | "one",
- *      "source": {"name", "driver", "path", "time_limit_us", "max_rows"},
+ *      "sources": {"NAME": {"driver", "path", "time_limit_us", "max_rows"}},
  *      "definition": the frozen definition (definitions_freeze), or for "rows" {"group": {"sql", "fields"}} alone,
  *      "run": 12, "uuid": "…",
  *      "out": "/…/runs/12.0.rows.db",      snapshot, one: the file to make (.tmp, fsync, rename; mode 0440)

@@ -105,9 +105,6 @@ int64_t definitions_find(struct definitions *definitions, const char *kind, cons
  */
 json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, struct error *error);
 
-/* What definitions_freeze said when it refused last, in German. Valid until it refuses again. */
-const char *definitions_refusal_german(const struct definitions *definitions);
-
 /* ---- start requests ---- */
 
 struct definitions_start {

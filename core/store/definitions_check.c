@@ -91,9 +91,9 @@ static int check_campaign(struct definitions *d, int64_t id, struct findings *fi
     struct trouble cannot = {0}, german = {0};
     trouble_set(&cannot, ERROR_INPUT, MESSAGE_CANNOT_START, "campaign", id, name,
                 why->error.message, NULL);
-    trouble_set(&german, ERROR_INPUT, MESSAGE_CANNOT_START, "campaign", id, name, why->german,
+    trouble_set(&german, ERROR_INPUT, MESSAGE_CANNOT_START, "campaign", id, name, why->error.german,
                 NULL);
-    memcpy(cannot.german, german.german, sizeof cannot.german);
+    memcpy(cannot.error.german, german.error.german, sizeof cannot.error.german);
     findings_add_trouble(findings, &cannot);
     return 0;
 }

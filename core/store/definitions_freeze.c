@@ -276,17 +276,8 @@ json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, st
     if (frozen)
         return frozen;
     trouble_tell(&why, error);
-    error_set(&definitions->german, why.error.code, "%s", why.german);
     /* A broken row elsewhere, say a report's: name it, a run's message stands alone. */
-    if (why.error.code == ERROR_INPUT && why.table && why.row &&
-        !text_equal(why.table, "campaign")) {
-        error_prefix(&definitions->german, "%s, Zeile %lld: ", why.table, (long long)why.row);
-        error_prefix(error, "%s, row %lld: ", why.table, (long long)why.row);
-    }
+    if (why.error.code == ERROR_INPUT && why.table && why.row && !text_equal(why.table, "campaign"))
+        error_prefix(error, "%s %lld: ", why.table, (long long)why.row);
     return NULL;
-}
-
-const char *definitions_refusal_german(const struct definitions *definitions)
-{
-    return definitions->german.message;
 }

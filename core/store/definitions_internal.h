@@ -32,7 +32,6 @@ struct definitions {
     int64_t deadline_us;    /* of the present call, monotonic */
     size_t budget;          /* bytes that the present call may still turn into JSON */
     struct error alteration; /* what is wrong, if altered */
-    struct error german;     /* what definitions_freeze refused last, in German */
 };
 
 /* ---- messages (definitions_message.c) ---- */
@@ -85,7 +84,6 @@ enum message {
 /* A failure in both languages, with the row that it is about. `error` has the English text. */
 struct trouble {
     struct error error;
-    char german[sizeof((struct error *)0)->message];
     enum message message;
     const char *table; /* a constant, or NULL */
     int64_t row;       /* 0: none in particular */

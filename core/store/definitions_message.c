@@ -168,8 +168,9 @@ int trouble_set(struct trouble *why, enum error_code code, enum message message,
     why->message = message;
     why->table = table;
     why->row = row;
-    text_copy(why->german, sizeof why->german, buffer_string(&german));
-    return error_set(&why->error, code, "%s", buffer_string(&english));
+    error_set(&why->error, code, "%s", buffer_string(&english));
+    text_copy(why->error.german, sizeof why->error.german, buffer_string(&german));
+    return -1;
 }
 
 int trouble_sql(struct trouble *why, struct definitions *d, const char *table)
@@ -212,7 +213,7 @@ static void add(struct findings *findings, bool error, const struct trouble *why
         .row = why->row,
         .error = error,
         .english = memory_text(why->error.message),
-        .german = memory_text(why->german),
+        .german = memory_text(why->error.german),
     };
 }
 
