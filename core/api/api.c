@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "api/listen.h"
 #include "api/peer.h"
@@ -66,6 +67,7 @@ struct api {
     struct MHD_Daemon *http;
     struct listen_socket listener;
     size_t max_body;
+    gid_t sql_group;
     struct api_services services;
     struct exchange *exchanges;
     bool stopping;
@@ -117,16 +119,21 @@ static void resume(struct exchange *exchange)
 
 /* ---- answers ---- */
 
+static struct MHD_Response *with_headers(struct MHD_Response *response, const char *mime)
+{
+    MHD_add_response_header(response, "Content-Type", mime);
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    return response;
+}
+
 static struct MHD_Response *new_response(const void *data, size_t size, const char *mime)
 {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(size, (void *)data, MHD_RESPMEM_MUST_COPY);
     if (!response)
         memory_exhausted(size);
-    MHD_add_response_header(response, "Content-Type", mime);
-    MHD_add_response_header(response, "Cache-Control", "no-store");
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    return response;
+    return with_headers(response, mime);
 }
 
 static void set_response(struct exchange *exchange, int status, struct MHD_Response *response)
@@ -280,6 +287,25 @@ void api_answer_bytes(struct api_request *request, const char *mime, const char 
     answered(exchange);
 }
 
+void api_answer_file(struct api_request *request, const char *mime, const char *name, int fd)
+{
+    struct exchange *exchange = exchange_of(request);
+    struct stat status;
+    struct MHD_Response *response =
+        fstat(fd, &status) == 0
+            ? MHD_create_response_from_fd((size_t)status.st_size, fd) /* which closes it */
+            : NULL;
+    if (response) {
+        with_headers(response, mime);
+        add_file_name(response, name);
+        set_response(exchange, 200, response);
+    } else {
+        file_close(&fd);
+        refuse(exchange, 500, ERROR_SYSTEM, "the answer's file cannot be read");
+    }
+    answered(exchange);
+}
+
 /* ---- a request's way in ---- */
 
 static enum MHD_Result queue(struct exchange *exchange)
@@ -288,12 +314,12 @@ static enum MHD_Result queue(struct exchange *exchange)
     return MHD_queue_response(exchange->connection, (unsigned)exchange->status, exchange->response);
 }
 
-static bool is_json(const char *type)
+/* Is this the media type `wanted`, with or without parameters? */
+static bool is_type(const char *type, const char *wanted)
 {
-    static const char json[] = "application/json";
-    if (!type || strncasecmp(type, json, strlen(json)))
+    if (!type || strncasecmp(type, wanted, strlen(wanted)))
         return false;
-    const char *rest = type + strlen(json);
+    const char *rest = type + strlen(wanted);
     return !*rest || *rest == ';' || *rest == ' ';
 }
 
@@ -318,6 +344,7 @@ static void begin(struct exchange *exchange, const char *method)
         return;
     }
     exchange->request.uid = peer_uid(exchange->peer);
+    exchange->request.may_sql = peer_may_sql(exchange->peer);
     exchange->request.user = arena_text(exchange->arena, peer_user(exchange->peer));
     route_find(method, exchange->uri, exchange->arena, &exchange->request, &exchange->route);
     if (exchange->route.status) {
@@ -379,15 +406,30 @@ static enum MHD_Result on_body(struct exchange *exchange, const char *data, size
 }
 
 /* 0, or -1 with the refusal set. */
+static int hand_over_csv(struct exchange *exchange)
+{
+    exchange->request.bytes = buffer_string(&exchange->body);
+    exchange->request.size = exchange->body.size;
+    if (!exchange->body.size)
+        refuse(exchange, 400, ERROR_INPUT, "the body is empty: a CSV file is needed");
+    else if (!is_type(header(exchange, "Content-Type"), "text/csv"))
+        refuse(exchange, 415, ERROR_INPUT,
+               "the body must be CSV: send the header Content-Type: text/csv");
+    return exchange->response ? -1 : 0;
+}
+
+/* 0, or -1 with the refusal set. */
 static int parse_body(struct exchange *exchange)
 {
     if (exchange->route.body == ROUTE_BODY_NONE)
         return 0;
+    if (exchange->route.body == ROUTE_BODY_CSV)
+        return hand_over_csv(exchange);
     if (!exchange->body.size && exchange->route.body == ROUTE_BODY_OPTIONAL) {
         exchange->request.body = json_object();
         return 0;
     }
-    if (exchange->body.size && !is_json(header(exchange, "Content-Type"))) {
+    if (exchange->body.size && !is_type(header(exchange, "Content-Type"), "application/json")) {
         refuse(exchange, 415, ERROR_INPUT,
                "the body must be JSON: send the header Content-Type: application/json");
         return -1;
@@ -505,7 +547,8 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    *peer = peer_new(api->loop, info->connect_fd, api->listener.gid, on_peer_known);
+    struct peer_groups groups = {.all = api->listener.gid, .sql = api->sql_group};
+    *peer = peer_new(api->loop, info->connect_fd, groups, on_peer_known);
 }
 
 __attribute__((format(printf, 2, 0))) static void on_message(void *context, const char *format,
@@ -557,14 +600,15 @@ static int watch(struct api *api, struct error *error)
     return 0;
 }
 
-struct api *api_start(uv_loop_t *loop, const char *socket_path, const char *socket_group,
-                      size_t max_body, const struct api_services *services, struct error *error)
+struct api *api_start(uv_loop_t *loop, const struct api_options *options,
+                      const struct api_services *services, struct error *error)
 {
     struct api *api = memory_new(sizeof *api);
     api->loop = loop;
-    api->max_body = max_body;
+    api->max_body = options->max_body;
     api->services = *services;
-    if (listen_open(&api->listener, socket_path, socket_group, error)) {
+    if (listen_group("sql_group", options->sql_group, &api->sql_group, error) ||
+        listen_open(&api->listener, options->socket, options->socket_group, error)) {
         free(api);
         return NULL;
     }

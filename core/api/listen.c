@@ -13,7 +13,7 @@
 #define SOCKET_MODE 0660
 #define BACKLOG 128
 
-static int find_group(const char *name, gid_t *gid, struct error *error)
+int listen_group(const char *setting, const char *name, gid_t *gid, struct error *error)
 {
     *gid = (gid_t)-1;
     if (!name || !*name)
@@ -21,9 +21,9 @@ static int find_group(const char *name, gid_t *gid, struct error *error)
     struct group *group = getgrnam(name);
     if (!group)
         return error_set(error, ERROR_INPUT,
-                         "socket_group: there is no group \"%s\"; make it (groupadd --system %s) "
-                         "or name another",
-                         name, name);
+                         "%s: there is no group \"%s\"; make it (groupadd --system %s) or name "
+                         "another",
+                         setting, name, name);
     *gid = group->gr_gid;
     return 0;
 }
@@ -104,7 +104,7 @@ int listen_open(struct listen_socket *listener, const char *path, const char *gr
                          sizeof address.sun_path - 1);
     strcpy(address.sun_path, path);
     strcpy(listener->path, path);
-    if (find_group(group, &listener->gid, error) || make_folder(path, error) ||
+    if (listen_group("socket_group", group, &listener->gid, error) || make_folder(path, error) ||
         remove_stale(&address, error))
         return -1;
 

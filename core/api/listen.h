@@ -15,6 +15,10 @@ struct listen_socket {
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
 };
 
+/* The id of the group that the setting called `setting` names; (gid_t)-1 if `name` is NULL or "".
+ * 0, or -1: there is no such group. */
+int listen_group(const char *setting, const char *name, gid_t *gid, struct error *error);
+
 /* As api_start() says. 0, or -1 with nothing left behind. */
 int listen_open(struct listen_socket *listener, const char *path, const char *group,
                 struct error *error);

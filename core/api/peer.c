@@ -23,7 +23,8 @@ struct peer {
     bool dropped;            /* nobody waits any more: the work's end frees */
     uid_t uid;
     gid_t gid;
-    gid_t group;
+    struct peer_groups groups;
+    bool may_sql;
     char user[256];
     char found[256];
     void (*on_known)(void *context);
@@ -54,14 +55,18 @@ static bool is_member(const char *user, gid_t primary, gid_t wanted)
     return member;
 }
 
+static bool is_in(const struct peer *peer, bool known, gid_t group)
+{
+    return group != (gid_t)-1 &&
+           (peer->gid == group || (known && is_member(peer->found, peer->gid, group)));
+}
+
 static void ask(uv_work_t *work)
 {
     struct peer *peer = work->data;
     bool known = find_user(peer->uid, peer->found, sizeof peer->found);
-    bool allowed =
-        peer->group != (gid_t)-1 &&
-        (peer->gid == peer->group || (known && is_member(peer->found, peer->gid, peer->group)));
-    peer->verdict = allowed ? PEER_ALLOWED : PEER_DENIED;
+    peer->verdict = is_in(peer, known, peer->groups.all) ? PEER_ALLOWED : PEER_DENIED;
+    peer->may_sql = peer->verdict == PEER_ALLOWED && is_in(peer, known, peer->groups.sql);
 }
 
 static void on_asked(uv_work_t *work, int status)
@@ -81,12 +86,13 @@ static void on_asked(uv_work_t *work, int status)
     peer->on_known(peer->context);
 }
 
-struct peer *peer_new(uv_loop_t *loop, int fd, gid_t group, void (*on_known)(void *context))
+struct peer *peer_new(uv_loop_t *loop, int fd, struct peer_groups groups,
+                      void (*on_known)(void *context))
 {
     struct peer *peer = memory_new(sizeof *peer);
     peer->work.data = peer;
     peer->state = PEER_DENIED;
-    peer->group = group;
+    peer->groups = groups;
     peer->on_known = on_known;
     struct ucred credentials;
     socklen_t size = sizeof credentials;
@@ -100,7 +106,8 @@ struct peer *peer_new(uv_loop_t *loop, int fd, gid_t group, void (*on_known)(voi
     snprintf(peer->user, sizeof peer->user, "uid:%u", (unsigned)peer->uid);
     if (peer->uid == 0)
         text_copy(peer->user, sizeof peer->user, "root");
-    if (peer->uid == 0 || peer->uid == geteuid())
+    peer->may_sql = peer->uid == 0 || peer->uid == geteuid();
+    if (peer->may_sql)
         peer->state = PEER_ALLOWED;
     else if (uv_queue_work(loop, &peer->work, ask, on_asked) == 0)
         peer->state = PEER_ASKING;
@@ -115,6 +122,11 @@ void peer_set_context(struct peer *peer, void *context)
 enum peer_state peer_state(const struct peer *peer)
 {
     return peer->state;
+}
+
+bool peer_may_sql(const struct peer *peer)
+{
+    return peer->may_sql;
 }
 
 uid_t peer_uid(const struct peer *peer)

@@ -6,6 +6,7 @@
 #ifndef CAMPAIGND_API_PEER_H
 #define CAMPAIGND_API_PEER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <uv.h>
 
@@ -13,12 +14,20 @@ enum peer_state { PEER_ASKING, PEER_ALLOWED, PEER_DENIED };
 
 struct peer;
 
+/* Whose members may; (gid_t)-1: nobody's. */
+struct peer_groups {
+    gid_t all; /* use the API */
+    gid_t sql; /* write SQL, if they may use it */
+};
+
 /* What is known of the peer of the connected socket `fd`. When it changes from PEER_ASKING,
- * `on_known(context)` is called, on the loop's thread, unless peer_drop() came first. `group` is
- * whose members may; (gid_t)-1: nobody's. Never NULL: who cannot be told is denied. */
-struct peer *peer_new(uv_loop_t *loop, int fd, gid_t group, void (*on_known)(void *context));
+ * `on_known(context)` is called, on the loop's thread, unless peer_drop() came first. Never NULL:
+ * who cannot be told is denied. */
+struct peer *peer_new(uv_loop_t *loop, int fd, struct peer_groups groups,
+                      void (*on_known)(void *context));
 void peer_set_context(struct peer *peer, void *context);
 enum peer_state peer_state(const struct peer *peer);
+bool peer_may_sql(const struct peer *peer); /* once it is PEER_ALLOWED */
 uid_t peer_uid(const struct peer *peer);
 const char *peer_user(const struct peer *peer); /* its name, or "uid:1234" */
 void peer_drop(struct peer *peer);              /* NULL is fine */

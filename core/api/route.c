@@ -17,8 +17,10 @@
 #define TAKES_LIMIT 8u
 #define NEEDS_RECIPIENT 16u
 #define TAKES_OUTCOME 32u
+#define TAKES_VALUE 64u
+#define TAKES_AFTER 128u
 
-/* Segments in capitals stand for: KINDS a kind's plural, SUBJECT a name or id, RUN and DOCUMENT
+/* Segments in capitals stand for: KINDS a kind's plural, SUBJECT a name or id, RUN, DOCUMENT and ID
  * numbers. */
 struct route {
     const char *method;
@@ -42,7 +44,29 @@ static const struct route routes[] = {
     {"POST", "campaigns/SUBJECT/start", API_CAMPAIGN_START, ROUTE_BODY_OPTIONAL, 0},
     {"GET", "campaigns/SUBJECT/preview", API_CAMPAIGN_PREVIEW, ROUTE_BODY_NONE,
      TAKES_RECIPIENT | NEEDS_RECIPIENT | TAKES_STEP},
+    {"POST", "campaigns/SUBJECT/recipients", API_CAMPAIGN_RECIPIENTS, ROUTE_BODY_OPTIONAL, 0},
+    {"POST", "campaigns/SUBJECT/list", API_CAMPAIGN_LIST, ROUTE_BODY_OPTIONAL, 0},
+    {"POST", "campaigns/SUBJECT/individual", API_CAMPAIGN_INDIVIDUAL, ROUTE_BODY_OPTIONAL, 0},
+    {"GET", "campaigns/SUBJECT/compare", API_CAMPAIGN_COMPARE, ROUTE_BODY_NONE, 0},
+    {"GET", "sources", API_SOURCES, ROUTE_BODY_NONE, 0},
+    {"GET", "sources/SUBJECT/tables", API_SOURCE_TABLES, ROUTE_BODY_NONE, 0},
+    {"POST", "sources/SUBJECT/test", API_SOURCE_TEST, ROUTE_BODY_OPTIONAL, 0},
     {"POST", "queries/SUBJECT/run", API_QUERY_RUN, ROUTE_BODY_OPTIONAL, 0},
+    {"POST", "queries/SUBJECT/groups", API_QUERY_GROUPS, ROUTE_BODY_OPTIONAL, 0},
+    {"POST", "queries/SUBJECT/sql", API_QUERY_SQL, ROUTE_BODY_OPTIONAL, 0},
+    {"POST", "queries/SUBJECT/fields", API_QUERY_FIELDS, ROUTE_BODY_OPTIONAL, 0},
+    {"POST", "queries/SUBJECT/list", API_QUERY_LIST, ROUTE_BODY_OPTIONAL, 0},
+    {"GET", "suppressions", API_SUPPRESSIONS, ROUTE_BODY_NONE,
+     TAKES_VALUE | TAKES_LIMIT | TAKES_AFTER},
+    {"POST", "suppressions", API_SUPPRESSION_NEW, ROUTE_BODY_REQUIRED, 0},
+    {"DELETE", "suppressions/ID", API_SUPPRESSION_DELETE, ROUTE_BODY_NONE, 0},
+    {"POST", "suppressions/import", API_SUPPRESSIONS_IMPORT, ROUTE_BODY_REQUIRED, 0},
+    {"GET", "suppressions/export", API_SUPPRESSIONS_EXPORT, ROUTE_BODY_NONE, 0},
+    {"POST", "suppressions/feed", API_SUPPRESSIONS_FEED, ROUTE_BODY_REQUIRED, 0},
+    {"GET", "persons/SUBJECT", API_PERSON, ROUTE_BODY_NONE, 0},
+    {"GET", "definitions", API_DEFINITIONS_EXPORT, ROUTE_BODY_NONE, 0},
+    {"POST", "definitions", API_DEFINITIONS_IMPORT, ROUTE_BODY_REQUIRED, 0},
+    {"PUT", "imports/SUBJECT", API_IMPORT_PUT, ROUTE_BODY_CSV, 0},
     {"GET", "runs", API_RUNS, ROUTE_BODY_NONE, TAKES_LIMIT},
     {"GET", "runs/RUN", API_RUN, ROUTE_BODY_NONE, 0},
     {"GET", "runs/RUN/tasks", API_RUN_TASKS, ROUTE_BODY_NONE,
@@ -59,16 +83,19 @@ static const struct route routes[] = {
 static const struct {
     const char *plural;
     const char *kind;
-} kinds[] = {{"queries", "query"}, {"reports", "report"}, {"campaigns", "campaign"}};
+} kinds[] = {{"queries", "query"},
+             {"reports", "report"},
+             {"campaigns", "campaign"},
+             {"patterns", "pattern"},
+             {"categories", "category"}};
 
 static const struct {
     const char *name;
     unsigned flag;
-} parameters[] = {{"recipient", TAKES_RECIPIENT},
-                  {"step", TAKES_STEP},
-                  {"outcome", TAKES_OUTCOME},
-                  {"run", TAKES_RUN},
-                  {"limit", TAKES_LIMIT}};
+} parameters[] = {{"recipient", TAKES_RECIPIENT}, {"step", TAKES_STEP},
+                  {"outcome", TAKES_OUTCOME},     {"run", TAKES_RUN},
+                  {"limit", TAKES_LIMIT},         {"value", TAKES_VALUE},
+                  {"after", TAKES_AFTER}};
 
 static int digit(char c)
 {
@@ -153,6 +180,8 @@ static bool match_segment(const char *pattern, size_t size, char *segment,
         return text_to_int64(segment, &request->run) == 0 && request->run > 0;
     if (size == strlen("DOCUMENT") && !memcmp(pattern, "DOCUMENT", size))
         return text_to_int64(segment, &request->document) == 0 && request->document >= 0;
+    if (size == strlen("ID") && !memcmp(pattern, "ID", size))
+        return text_to_int64(segment, &request->id) == 0 && request->id > 0;
     return strlen(segment) == size && !memcmp(pattern, segment, size);
 }
 
@@ -204,15 +233,15 @@ static const struct route *choose(const char *method, char **segments, int count
     return NULL;
 }
 
-static int set_number(const char *name, const char *value, int64_t maximum, int64_t *target,
-                      struct route_result *result)
+static int set_number(const char *name, const char *value, int64_t minimum, int64_t maximum,
+                      int64_t *target, struct route_result *result)
 {
-    if (text_to_int64(value, target) == 0 && *target >= 1 && *target <= maximum)
+    if (text_to_int64(value, target) == 0 && *target >= minimum && *target <= maximum)
         return 0;
     result->status = 400;
     return error_set(&result->error, ERROR_INPUT,
-                     "the parameter \"%s\" must be a whole number from 1 to %" PRId64, name,
-                     maximum);
+                     "the parameter \"%s\" must be a whole number from %" PRId64 " to %" PRId64,
+                     name, minimum, maximum);
 }
 
 static int set_parameter(unsigned flag, const char *name, const char *value,
@@ -232,10 +261,15 @@ static int set_parameter(unsigned flag, const char *name, const char *value,
     case TAKES_OUTCOME:
         request->outcome = value;
         return 0;
+    case TAKES_VALUE:
+        request->value = value;
+        return 0;
     case TAKES_RUN:
-        return set_number(name, value, INT64_MAX, &request->run, result);
+        return set_number(name, value, 1, INT64_MAX, &request->run, result);
+    case TAKES_AFTER:
+        return set_number(name, value, 0, INT64_MAX, &request->after, result);
     default:
-        return set_number(name, value, API_LIMIT_MAXIMUM, &request->limit, result);
+        return set_number(name, value, 1, API_LIMIT_MAXIMUM, &request->limit, result);
     }
 }
 

@@ -9,7 +9,12 @@
 
 #define ROUTE_URI_MAXIMUM 8192
 
-enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_OPTIONAL, ROUTE_BODY_REQUIRED };
+enum route_body {
+    ROUTE_BODY_NONE,
+    ROUTE_BODY_OPTIONAL, /* JSON */
+    ROUTE_BODY_REQUIRED, /* JSON */
+    ROUTE_BODY_CSV,
+};
 
 struct route_result {
     enum route_body body;
@@ -18,8 +23,8 @@ struct route_result {
     char allow[64];     /* "GET, HEAD, POST", for 405 */
 };
 
-/* Fill operation, kind, subject, run, document, limit, recipient and step of `request`; texts live
- * in `arena`. `uri` is as it came on the wire: percent-encoded, with its query. */
+/* Fill of `request` what the path and its query say; texts live in `arena`. `uri` is as it came on
+ * the wire: percent-encoded. */
 void route_find(const char *method, const char *uri, struct arena *arena,
                 struct api_request *request, struct route_result *result);
 

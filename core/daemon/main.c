@@ -446,14 +446,18 @@ static int start_parts(struct daemon *daemon, struct error *error)
         .changed = on_run_changed,
     };
     struct api_services services = {.context = daemon, .call = operations_call};
+    struct api_options door = {
+        .socket = conf->http.socket,
+        .socket_group = conf->http.socket_group,
+        .max_body = (size_t)conf->http.max_body_bytes,
+    };
     if (!(daemon->store = store_start(daemon->loop, error)) ||
         !(daemon->desk = store_start(daemon->loop, error)))
         return -1;
     options.store = daemon->store;
     options.send = send_to_worker;
     /* The socket before the runner: without it no recovery begins. It is served by the loop. */
-    if (!(daemon->api = api_start(daemon->loop, conf->http.socket, conf->http.socket_group,
-                                  (size_t)conf->http.max_body_bytes, &services, error)) ||
+    if (!(daemon->api = api_start(daemon->loop, &door, &services, error)) ||
         !(daemon->runner = runner_start(&options, error)))
         return -1;
     daemon->supervisor = supervisor_new(daemon->loop, daemon->runner, &daemon->state);

@@ -13,7 +13,13 @@
 #include "base/text.h"
 #include "daemon/archives.h"
 #include "daemon/daemon.h"
+#include "daemon/exchange.h"
+#include "daemon/imports.h"
+#include "daemon/persons.h"
 #include "daemon/previewing.h"
+#include "daemon/queries.h"
+#include "daemon/selecting.h"
+#include "daemon/suppressions.h"
 #include "daemon/tasks.h"
 #include "source/child.h"
 
@@ -465,6 +471,39 @@ void operations_call(void *context, struct api_request *request)
         break;
     case API_QUERY_RUN:
         query(daemon, request);
+        break;
+    case API_CAMPAIGN_RECIPIENTS:
+        selecting_call(daemon, request);
+        break;
+    case API_SOURCES:
+    case API_SOURCE_TABLES:
+    case API_SOURCE_TEST:
+    case API_QUERY_GROUPS:
+    case API_QUERY_SQL:
+    case API_QUERY_FIELDS:
+    case API_QUERY_LIST:
+    case API_CAMPAIGN_LIST:
+        queries_call(daemon, request);
+        break;
+    case API_CAMPAIGN_INDIVIDUAL:
+    case API_CAMPAIGN_COMPARE:
+    case API_DEFINITIONS_EXPORT:
+    case API_DEFINITIONS_IMPORT:
+        exchange_call(daemon, request);
+        break;
+    case API_SUPPRESSIONS:
+    case API_SUPPRESSION_NEW:
+    case API_SUPPRESSION_DELETE:
+    case API_SUPPRESSIONS_IMPORT:
+    case API_SUPPRESSIONS_EXPORT:
+    case API_SUPPRESSIONS_FEED:
+        suppressions_call(daemon, request);
+        break;
+    case API_PERSON:
+        persons_call(daemon, request);
+        break;
+    case API_IMPORT_PUT:
+        imports_call(daemon, request);
         break;
     case API_RUNS:
         list_runs(daemon, request);

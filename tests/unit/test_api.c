@@ -33,7 +33,7 @@
 static struct {
     char folder[64];
     char path[96];
-    const char *group;
+    const char *group, *sql_group;
     pthread_t thread;
     uv_loop_t loop;
     uv_async_t stop;
@@ -48,12 +48,16 @@ static struct {
 
 static json_t *describe(const struct api_request *request)
 {
-    return json_pack("{s:i,s:s?,s:s?,s:I,s:I,s:I,s:s?,s:s?,s:s?,s:O?,s:I,s:s}", "operation",
-                     request->operation, "kind", request->kind, "subject", request->subject, "run",
-                     (json_int_t)request->run, "document", (json_int_t)request->document, "limit",
-                     (json_int_t)request->limit, "recipient", request->recipient, "step",
-                     request->step, "outcome", request->outcome, "body", request->body, "uid",
-                     (json_int_t)request->uid, "user", request->user);
+    return json_pack("{s:i,s:s?,s:s?,s:I,s:I,s:I,s:s?,s:s?,s:s?,s:s?,s:I,s:I,s:O?,s:s?,s:I,s:I,s:s,"
+                     "s:b}",
+                     "operation", request->operation, "kind", request->kind, "subject",
+                     request->subject, "run", (json_int_t)request->run, "document",
+                     (json_int_t)request->document, "limit", (json_int_t)request->limit,
+                     "recipient", request->recipient, "step", request->step, "outcome",
+                     request->outcome, "value", request->value, "id", (json_int_t)request->id,
+                     "after", (json_int_t)request->after, "body", request->body, "bytes",
+                     request->bytes, "size", (json_int_t)request->size, "uid",
+                     (json_int_t)request->uid, "user", request->user, "may_sql", request->may_sql);
 }
 
 static void on_delay(uv_timer_t *timer)
@@ -62,6 +66,18 @@ static void on_delay(uv_timer_t *timer)
     struct api_request *request = server.delayed;
     server.delayed = NULL;
     api_answer(request, 200, describe(request));
+}
+
+#define FILE_LINES 200000
+
+static void answer_with_file(struct api_request *request)
+{
+    FILE *file = tmpfile();
+    for (int i = 0; i < FILE_LINES; i++)
+        fprintf(file, "%07d\n", i);
+    fflush(file);
+    api_answer_file(request, "text/csv; charset=utf-8", "Liste.csv", dup(fileno(file)));
+    fclose(file);
 }
 
 static void serve(void *context, struct api_request *request)
@@ -81,6 +97,8 @@ static void serve(void *context, struct api_request *request)
         struct error error;
         error_set(&error, ERROR_BUSY, "wait");
         api_answer_error(request, &error);
+    } else if (!strcmp(subject, "file")) {
+        answer_with_file(request);
     } else if (request->operation == API_ARCHIVE_GET) {
         api_answer_bytes(request, "application/pdf", "Müller\r\nX: y.pdf", "%PDF\0bytes", 10);
     } else {
@@ -110,13 +128,24 @@ static void *run_server(void *unused)
     uv_loop_init(&server.loop);
     uv_async_init(&server.loop, &server.stop, on_stop);
     uv_timer_init(&server.loop, &server.timer);
-    server.api = api_start(&server.loop, server.path, server.group, MAX_BODY, &services, &error);
+    struct api_options options = {.socket = server.path,
+                                  .socket_group = server.group,
+                                  .sql_group = server.sql_group,
+                                  .max_body = MAX_BODY};
+    server.api = api_start(&server.loop, &options, &services, &error);
     if (!server.api)
         fprintf(stderr, "%s\n", error.message);
     uv_sem_post(&server.ready);
     uv_run(&server.loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&server.loop), 0);
     return NULL;
+}
+
+static void start_thread(void)
+{
+    uv_sem_init(&server.ready, 0);
+    pthread_create(&server.thread, NULL, run_server, NULL);
+    uv_sem_wait(&server.ready);
 }
 
 static int start_server(void **state)
@@ -128,9 +157,7 @@ static int start_server(void **state)
         return -1;
     snprintf(server.path, sizeof server.path, "%s/new/api.sock", server.folder);
     server.group = getgrnam(GROUP_OF_TEST) && geteuid() == 0 ? GROUP_OF_TEST : NULL;
-    uv_sem_init(&server.ready, 0);
-    pthread_create(&server.thread, NULL, run_server, NULL);
-    uv_sem_wait(&server.ready);
+    start_thread();
     return server.api ? 0 : -1;
 }
 
@@ -140,6 +167,7 @@ static void end_thread(void)
         return;
     uv_async_send(&server.stop);
     pthread_join(server.thread, NULL);
+    uv_sem_destroy(&server.ready);
     server.api = NULL;
 }
 
@@ -147,7 +175,6 @@ static int stop_server(void **state)
 {
     (void)state;
     end_thread();
-    uv_sem_destroy(&server.ready);
     unlink(server.path);
     char folder[96];
     snprintf(folder, sizeof folder, "%s/new", server.folder);
@@ -282,6 +309,28 @@ static void every_path_leads_to_its_operation(void **state)
         {"POST", "/v1/campaigns/a/start", "{\"force\":true}", API_CAMPAIGN_START, 202},
         {"GET", "/v1/campaigns/a/preview?recipient=K1&step=x", NULL, API_CAMPAIGN_PREVIEW, 200},
         {"POST", "/v1/queries/a/run", "{\"limit\":20}", API_QUERY_RUN, 200},
+        {"GET", "/v1/patterns", NULL, API_LIST, 200},
+        {"POST", "/v1/categories", "{}", API_NEW, 200},
+        {"POST", "/v1/campaigns/a/recipients", NULL, API_CAMPAIGN_RECIPIENTS, 200},
+        {"POST", "/v1/campaigns/a/list", "{\"format\":\"csv\"}", API_CAMPAIGN_LIST, 200},
+        {"POST", "/v1/campaigns/a/individual", NULL, API_CAMPAIGN_INDIVIDUAL, 200},
+        {"GET", "/v1/campaigns/a/compare", NULL, API_CAMPAIGN_COMPARE, 200},
+        {"GET", "/v1/sources", NULL, API_SOURCES, 200},
+        {"GET", "/v1/sources/a/tables", NULL, API_SOURCE_TABLES, 200},
+        {"POST", "/v1/sources/a/test", NULL, API_SOURCE_TEST, 200},
+        {"POST", "/v1/queries/a/groups", NULL, API_QUERY_GROUPS, 200},
+        {"POST", "/v1/queries/a/sql", NULL, API_QUERY_SQL, 200},
+        {"POST", "/v1/queries/a/fields", "{\"save\":true}", API_QUERY_FIELDS, 200},
+        {"POST", "/v1/queries/a/list", NULL, API_QUERY_LIST, 200},
+        {"GET", "/v1/suppressions?value=a%40b&limit=5&after=0", NULL, API_SUPPRESSIONS, 200},
+        {"POST", "/v1/suppressions", "{}", API_SUPPRESSION_NEW, 200},
+        {"DELETE", "/v1/suppressions/7", NULL, API_SUPPRESSION_DELETE, 200},
+        {"POST", "/v1/suppressions/import", "{}", API_SUPPRESSIONS_IMPORT, 200},
+        {"GET", "/v1/suppressions/export", NULL, API_SUPPRESSIONS_EXPORT, 200},
+        {"POST", "/v1/suppressions/feed", "{}", API_SUPPRESSIONS_FEED, 200},
+        {"GET", "/v1/persons/4711%2Fa", NULL, API_PERSON, 200},
+        {"GET", "/v1/definitions", NULL, API_DEFINITIONS_EXPORT, 200},
+        {"POST", "/v1/definitions", "{}", API_DEFINITIONS_IMPORT, 200},
         {"GET", "/v1/runs", NULL, API_RUNS, 200},
         {"GET", "/v1/runs/12", NULL, API_RUN, 200},
         {"GET", "/v1/runs/12/tasks?outcome=rejected&step=x&recipient=K1&limit=5", NULL,
@@ -318,6 +367,31 @@ static void arguments_arrive_decoded(void **state)
     assert_string_equal(
         json_string_value(json_object_get(json_object_get(start.json, "body"), "uuid")), "ü");
     assert_int_equal(number_of(&start, "uid"), geteuid());
+    ANSWER_CLEAN struct answer entries =
+        request("GET", "/v1/suppressions?value=a%2Bb%40example.org&after=12", NULL);
+    assert_string_equal(text_of(&entries, "value"), "a+b@example.org");
+    assert_int_equal(number_of(&entries, "after"), 12);
+    ANSWER_CLEAN struct answer entry = request("DELETE", "/v1/suppressions/7", NULL);
+    assert_int_equal(number_of(&entry, "id"), 7);
+}
+
+static void csv_is_handed_over_as_it_came(void **state)
+{
+    (void)state;
+    static const char csv[] = "plz;ort\r\n01067;\"Dresden\"\r\n";
+    ANSWER_CLEAN struct answer answer =
+        read_answer(open_request("PUT", "/v1/imports/orte", "text/csv; charset=windows-1252", csv));
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(number_of(&answer, "operation"), API_IMPORT_PUT);
+    assert_string_equal(text_of(&answer, "subject"), "orte");
+    assert_string_equal(text_of(&answer, "bytes"), csv);
+    assert_int_equal(number_of(&answer, "size"), strlen(csv));
+    ANSWER_CLEAN struct answer json = request("PUT", "/v1/imports/orte", "{}");
+    assert_int_equal(json.status, 415);
+    assert_non_null(strstr(error_of(&json, "message"), "text/csv"));
+    ANSWER_CLEAN struct answer empty =
+        read_answer(open_request("PUT", "/v1/imports/orte", "text/csv", ""));
+    assert_int_equal(empty.status, 400);
 }
 
 static void wrong_paths_and_arguments_are_refused(void **state)
@@ -348,6 +422,12 @@ static void wrong_paths_and_arguments_are_refused(void **state)
         {"GET", "/v1/runs?limit=10001", 400},
         {"GET", "/v1/runs?colour=red", 400},
         {"GET", "/v1/status?run=1", 400},
+        {"GET", "/v1/suppressions?after=-1", 400},
+        {"GET", "/v1/suppressions?value=", 400},
+        {"DELETE", "/v1/suppressions/0", 404},
+        {"DELETE", "/v1/suppressions/a", 404},
+        {"GET", "/v1/persons/", 404},
+        {"GET", "/v1/sources/a/rows", 404},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         ANSWER_CLEAN struct answer answer = request(rows[i].method, rows[i].path, NULL);
@@ -555,6 +635,19 @@ static void documents_arrive_byte_for_byte(void **state)
     assert_non_null(strstr(answer.all.data, "filename*=UTF-8''M%C3%BCller%0D%0AX%3A%20y.pdf\r\n"));
 }
 
+static void files_are_streamed_whole(void **state)
+{
+    (void)state;
+    ANSWER_CLEAN struct answer answer = request("POST", "/v1/queries/file/list", "{}");
+    assert_int_equal(answer.status, 200);
+    size_t head = (size_t)(answer.body - answer.all.data);
+    assert_int_equal(answer.all.size - head, FILE_LINES * 8);
+    assert_memory_equal(answer.body, "0000000\n0000001\n", 16);
+    assert_string_equal(answer.body + (FILE_LINES - 1) * 8, "0199999\n");
+    assert_non_null(strstr(answer.all.data, "Content-Type: text/csv; charset=utf-8\r\n"));
+    assert_non_null(strstr(answer.all.data, "filename*=UTF-8''Liste.csv\r\n"));
+}
+
 /* In a child with other rights: the status of GET /v1/status, or 0. */
 static int status_as(uid_t uid, gid_t gid, char *body, size_t size)
 {
@@ -598,6 +691,28 @@ static void strangers_are_refused_and_members_are_not(void **state)
     assert_int_equal(status_as(54321, NOBODY, text, sizeof text), 403);
 }
 
+static void sql_is_a_right_of_its_own(void **state)
+{
+    (void)state;
+    ANSWER_CLEAN struct answer own = request("GET", "/v1/status", NULL);
+    assert_true(json_is_true(json_object_get(own.json, "may_sql")));
+    if (geteuid() || !server.group)
+        skip();
+    chmod(server.folder, 0755);
+    chmod(server.path, 0666);
+    char text[2048];
+    gid_t group = getgrnam(GROUP_OF_TEST)->gr_gid;
+    assert_int_equal(status_as(NOBODY, group, text, sizeof text), 200);
+    assert_non_null(strstr(text, "\"may_sql\":false"));
+    end_thread();
+    server.sql_group = GROUP_OF_TEST;
+    start_thread();
+    server.sql_group = NULL;
+    chmod(server.path, 0666);
+    assert_int_equal(status_as(NOBODY, group, text, sizeof text), 200);
+    assert_non_null(strstr(text, "\"may_sql\":true"));
+}
+
 static void connections_beyond_the_bound_wait_for_their_turn(void **state)
 {
     (void)state;
@@ -636,7 +751,8 @@ static void only_a_stale_socket_is_replaced(void **state)
     uv_loop_t loop;
     uv_loop_init(&loop);
     /* somebody listens */
-    assert_null(api_start(&loop, server.path, NULL, MAX_BODY, &services, &error));
+    struct api_options options = {.socket = server.path, .max_body = MAX_BODY};
+    assert_null(api_start(&loop, &options, &services, &error));
     assert_int_equal(error.code, ERROR_CONFLICT);
     assert_non_null(strstr(error.message, server.path));
     /* a socket nobody listens on: as after kill -9 */
@@ -647,7 +763,9 @@ static void only_a_stale_socket_is_replaced(void **state)
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     close(fd);
-    struct api *api = api_start(&loop, path, "", MAX_BODY, &services, &error);
+    options.socket = path;
+    options.socket_group = "";
+    struct api *api = api_start(&loop, &options, &services, &error);
     assert_non_null(api);
     api_stop(api);
     uv_run(&loop, UV_RUN_DEFAULT);
@@ -655,12 +773,18 @@ static void only_a_stale_socket_is_replaced(void **state)
     /* a file */
     FILE *file = fopen(path, "w");
     fclose(file);
-    assert_null(api_start(&loop, path, NULL, MAX_BODY, &services, &error));
+    options.socket_group = NULL;
+    assert_null(api_start(&loop, &options, &services, &error));
     assert_int_equal(error.code, ERROR_INPUT);
     assert_int_equal(access(path, F_OK), 0);
     unlink(path);
-    assert_null(api_start(&loop, path, "no-such-group", MAX_BODY, &services, &error));
+    options.socket_group = "no-such-group";
+    assert_null(api_start(&loop, &options, &services, &error));
     assert_non_null(strstr(error.message, "no-such-group"));
+    options.socket_group = NULL;
+    options.sql_group = "no-sql-group";
+    assert_null(api_start(&loop, &options, &services, &error));
+    assert_non_null(strstr(error.message, "sql_group: there is no group \"no-sql-group\""));
     uv_loop_close(&loop);
 }
 
@@ -671,6 +795,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SERVED(every_path_leads_to_its_operation),
         SERVED(arguments_arrive_decoded),
+        SERVED(csv_is_handed_over_as_it_came),
         SERVED(wrong_paths_and_arguments_are_refused),
         SERVED(wrong_method_is_told_the_right_ones),
         SERVED(head_has_no_body),
@@ -684,7 +809,9 @@ int main(void)
         SERVED(connection_serves_several_requests),
         SERVED(error_codes_become_statuses),
         SERVED(documents_arrive_byte_for_byte),
+        SERVED(files_are_streamed_whole),
         SERVED(strangers_are_refused_and_members_are_not),
+        SERVED(sql_is_a_right_of_its_own),
         SERVED(connections_beyond_the_bound_wait_for_their_turn),
         SERVED(stop_answers_those_who_wait),
         SERVED(only_a_stale_socket_is_replaced),
