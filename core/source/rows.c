@@ -16,6 +16,8 @@ struct rows {
     char *path;
     json_t *definition;
     char *uuid;
+    int format;
+    bool ascending; /* keys are strictly ascending integers */
     int64_t run, recipients, created_us;
     struct rows_field *fields;
     unsigned field_count;
@@ -29,6 +31,7 @@ static const char fixed_tables[] = "CREATE TABLE meta(key TEXT PRIMARY KEY, valu
                                    "  position INTEGER PRIMARY KEY,"
                                    "  name TEXT NOT NULL,"
                                    "  role TEXT,"
+                                   "  type TEXT,"
                                    "  format TEXT,"
                                    "  label_de TEXT,"
                                    "  label_en TEXT);"
@@ -44,7 +47,20 @@ static const char fixed_tables[] = "CREATE TABLE meta(key TEXT PRIMARY KEY, valu
                                    "  ordinal INTEGER NOT NULL,"
                                    "  reason TEXT NOT NULL,"
                                    "  PRIMARY KEY(step, ordinal)) WITHOUT ROWID;"
-                                   "INSERT INTO meta VALUES('format', '1');";
+                                   "CREATE TABLE detail_group("
+                                   "  position INTEGER PRIMARY KEY,"
+                                   "  name TEXT NOT NULL,"
+                                   "  row_limit INTEGER NOT NULL);"
+                                   "CREATE TABLE detail_field("
+                                   "  grp INTEGER NOT NULL,"
+                                   "  position INTEGER NOT NULL,"
+                                   "  name TEXT NOT NULL,"
+                                   "  type TEXT,"
+                                   "  format TEXT,"
+                                   "  label_de TEXT,"
+                                   "  label_en TEXT,"
+                                   "  PRIMARY KEY(grp, position)) WITHOUT ROWID;"
+                                   "INSERT INTO meta VALUES('format', 2);";
 
 static int sqlite_error(struct error *error, sqlite3 *database, const char *what, const char *path)
 {
@@ -52,24 +68,73 @@ static int sqlite_error(struct error *error, sqlite3 *database, const char *what
                      sqlite3_errmsg(database));
 }
 
-int rows_create(sqlite3 *database, unsigned columns, struct error *error)
+/* ", c0, c1 … cN": no declared types, so that each cell stays as the source typed it. */
+static void add_cells(struct buffer *sql, const char *prefix, unsigned columns)
 {
-    if (columns > ROWS_COLUMNS_MAX)
-        return error_set(
-            error, ERROR_INPUT,
-            "the query delivers %u columns; a run takes at most %d: name in its SELECT "
-            "those that are needed",
-            columns, ROWS_COLUMNS_MAX);
-    BUFFER_CLEAN struct buffer sql = {0};
-    buffer_text(&sql, fixed_tables);
-    /* No declared types: each cell stays as the source typed it. */
-    buffer_text(&sql, "CREATE TABLE recipient(ordinal INTEGER PRIMARY KEY, key NOT NULL");
     for (unsigned i = 0; i < columns; i++)
-        buffer_printf(&sql, ", c%u", i);
-    buffer_text(&sql, ");");
-    if (sqlite3_exec(database, buffer_string(&sql), NULL, NULL, NULL) != SQLITE_OK)
+        buffer_printf(sql, ", %s%u", prefix, i);
+}
+
+static int check_width(unsigned columns, struct error *error)
+{
+    if (columns <= ROWS_COLUMNS_MAX)
+        return 0;
+    return error_say(error, ERROR_INPUT,
+                     "the query delivers %u columns; a run takes at most %d: name in its SELECT "
+                     "those that are needed",
+                     "Die Abfrage liefert %u Spalten; eine Ausführung nimmt höchstens %d: im "
+                     "SELECT die nennen, die gebraucht werden",
+                     columns, ROWS_COLUMNS_MAX);
+}
+
+static int make_tables(sqlite3 *database, const struct buffer *sql, struct error *error)
+{
+    if (sqlite3_exec(database, buffer_string(sql), NULL, NULL, NULL) != SQLITE_OK)
         return sqlite_error(error, database, "cannot make the tables of a rows file", NULL);
     return 0;
+}
+
+int rows_create(sqlite3 *database, unsigned columns, struct error *error)
+{
+    BUFFER_CLEAN struct buffer sql = {0};
+    if (check_width(columns, error) != 0)
+        return -1;
+    buffer_text(&sql, fixed_tables);
+    buffer_text(&sql, "CREATE TABLE recipient(ordinal INTEGER PRIMARY KEY, key NOT NULL");
+    add_cells(&sql, "c", columns);
+    buffer_text(&sql, ");CREATE TABLE member(ordinal INTEGER, position INTEGER, key NOT NULL");
+    add_cells(&sql, "c", columns);
+    buffer_text(&sql, ", PRIMARY KEY(ordinal, position)) WITHOUT ROWID;");
+    return make_tables(database, &sql, error);
+}
+
+int rows_create_detail(sqlite3 *database, unsigned index, unsigned columns, struct error *error)
+{
+    BUFFER_CLEAN struct buffer sql = {0};
+    if (check_width(columns, error) != 0)
+        return -1;
+    if (index >= ROWS_DETAILS_MAX)
+        return error_say(
+            error, ERROR_INPUT,
+            "the group has more than %d detail groups; take those away that no report "
+            "needs",
+            "Die Gruppe hat mehr als %d Detailgruppen; die entfernen, die kein Bericht "
+            "braucht",
+            ROWS_DETAILS_MAX);
+    buffer_printf(&sql, "CREATE TABLE detail_%u(ordinal INTEGER, seq INTEGER", index);
+    add_cells(&sql, "d", columns);
+    buffer_text(&sql, ", PRIMARY KEY(ordinal, seq)) WITHOUT ROWID;");
+    return make_tables(database, &sql, error);
+}
+
+int rows_create_indexes(sqlite3 *database, bool ascending, struct error *error)
+{
+    BUFFER_CLEAN struct buffer sql = {0};
+    buffer_printf(&sql, "INSERT OR REPLACE INTO meta VALUES('ascending', %d);", ascending);
+    if (!ascending)
+        buffer_text(&sql, "CREATE INDEX IF NOT EXISTS recipient_key ON recipient(key);");
+    buffer_text(&sql, "CREATE INDEX IF NOT EXISTS member_key ON member(key);");
+    return make_tables(database, &sql, error);
 }
 
 /* ---- opening ---- */
@@ -89,10 +154,12 @@ static const char *column_text(sqlite3_stmt *statement, int index)
     return text ? text : "";
 }
 
-static void take_meta(struct rows *rows, const char *key, sqlite3_stmt *statement, bool *format)
+static void take_meta(struct rows *rows, const char *key, sqlite3_stmt *statement)
 {
     if (strcmp(key, "format") == 0)
-        *format = sqlite3_column_int(statement, 1) == ROWS_FORMAT;
+        rows->format = sqlite3_column_int(statement, 1);
+    else if (strcmp(key, "ascending") == 0)
+        rows->ascending = sqlite3_column_int(statement, 1) == 1;
     else if (strcmp(key, "run") == 0)
         rows->run = sqlite3_column_int64(statement, 1);
     else if (strcmp(key, "uuid") == 0)
@@ -115,17 +182,16 @@ static void finalize(sqlite3_stmt **statement)
 static int read_meta(struct rows *rows, struct error *error)
 {
     STATEMENT_CLEAN sqlite3_stmt *statement = NULL;
-    bool format = false;
     int step;
     if (prepare(rows, "SELECT key, value FROM meta", &statement, error) != 0)
         return -1;
     while ((step = sqlite3_step(statement)) == SQLITE_ROW)
-        take_meta(rows, column_text(statement, 0), statement, &format);
+        take_meta(rows, column_text(statement, 0), statement);
     if (step != SQLITE_DONE)
         return sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
-    if (!format)
-        return error_set(error, ERROR_INPUT, "the rows file %s is not of format %d", rows->path,
-                         ROWS_FORMAT);
+    if (rows->format < ROWS_FORMAT_OLDEST || rows->format > ROWS_FORMAT)
+        return error_set(error, ERROR_INPUT, "the rows file %s is not of format %d to %d",
+                         rows->path, ROWS_FORMAT_OLDEST, ROWS_FORMAT);
     if (!json_is_object(rows->definition) || !rows->uuid)
         return error_set(error, ERROR_INPUT, "the rows file %s has no definition or no uuid",
                          rows->path);
@@ -138,9 +204,12 @@ static int read_fields(struct rows *rows, struct error *error)
     int step;
     rows->fields = arena_alloc(rows->texts, ROWS_COLUMNS_MAX * sizeof *rows->fields);
     if (prepare(rows,
-                "SELECT position, name, role, format, label_de, label_en "
-                "FROM field "
-                "ORDER BY position",
+                rows->format == 1 ? "SELECT position, name, role, '', format, label_de, label_en "
+                                    "FROM field "
+                                    "ORDER BY position"
+                                  : "SELECT position, name, role, type, format, label_de, label_en "
+                                    "FROM field "
+                                    "ORDER BY position",
                 &statement, error) != 0)
         return -1;
     while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -151,9 +220,10 @@ static int read_fields(struct rows *rows, struct error *error)
         rows->fields[rows->field_count++] = (struct rows_field){
             .name = arena_text(rows->texts, column_text(statement, 1)),
             .role = arena_text(rows->texts, column_text(statement, 2)),
-            .format = arena_text(rows->texts, column_text(statement, 3)),
-            .label_de = arena_text(rows->texts, column_text(statement, 4)),
-            .label_en = arena_text(rows->texts, column_text(statement, 5)),
+            .type = arena_text(rows->texts, column_text(statement, 3)),
+            .format = arena_text(rows->texts, column_text(statement, 4)),
+            .label_de = arena_text(rows->texts, column_text(statement, 5)),
+            .label_en = arena_text(rows->texts, column_text(statement, 6)),
         };
     }
     if (step != SQLITE_DONE)

@@ -7,13 +7,26 @@
  * a cursor belongs to one thread from rows_seek() to the end of its use (rows_lock() around it
  * where several share one connection).
  *
- * Tables (rows_create makes them; format 1):
- *   meta(key, value)       format = 1, run, uuid, recipients, created_us, definition (JSON)
- *   field(position, name, role, format, label_de, label_en)    what the columns c0 … cN of
- * recipient mean; position 0 … N recipient(ordinal, key, c0 … cN) ordinals ascend, from 1, no gaps
+ * Format 2; its tables:
+ *   meta(key, value)       format = 2, run, uuid, recipients, created_us, definition (JSON),
+ *                          ascending (1: the recipients' keys are strictly ascending integers)
+ *   field(position, name, role, type, format, label_de, label_en)
+ *                          what the columns c0 … cN of recipient and member mean, from position 0;
+ *                          type: source_type_name()
+ *   recipient(ordinal, key, c0 … cN)           ordinals ascend, from 1, no gaps; key as text
+ *   member(ordinal, position, key, c0 … cN)    the persons of units of two or more, from position
+ *                                              0: the recipient itself first
+ *   detail_group(position, name, row_limit)    the groups of details, from 0
+ *   detail_field(grp, position, name, type, format, label_de, label_en)
+ *                                              what the columns d0 … dM of detail_GRP mean
+ *   detail_0(ordinal, seq, d0 … dM), detail_1 …   a recipient's rows, in the order of seq, from 1
  *   file(report, name, mime_type, content)
- *   left_out(key, reason, detail)                              who is no recipient, and why
- *   skipped(step, ordinal, reason)                             a step's condition left these out
+ *   left_out(key, reason, detail)              who is no recipient, and why
+ *   skipped(step, ordinal, reason)             a step's condition left these out
+ *   INDEX recipient_key (absent if meta.ascending), member_key
+ *
+ * Files of format 1 (without member, the detail tables, field.type, ascending and the indexes) can
+ * still be read, so that a daemon finishes the runs that one before it began.
  */
 #ifndef CAMPAIGND_SOURCE_ROWS_H
 #define CAMPAIGND_SOURCE_ROWS_H
@@ -26,14 +39,24 @@
 
 #include "base/error.h"
 
-#define ROWS_FORMAT 1
+#define ROWS_FORMAT 2
+#define ROWS_FORMAT_OLDEST 1
 #define ROWS_COLUMNS_MAX 500
+#define ROWS_DETAILS_MAX 32 /* groups of details */
 
 /* ---- writing: the reader child ---- */
 
-/* Make the tables of format 1 in an empty database, recipient with `columns` columns, and put
- * meta's `format`. 0 or -1. */
+/* Make the tables of format 2 in an empty database, recipient and member with `columns` columns, and
+ * put meta's `format`. 0 or -1. */
 int rows_create(sqlite3 *database, unsigned columns, struct error *error);
+
+/* The table detail_INDEX with `columns` columns d0 …; the caller fills detail_group and
+ * detail_field. 0 or -1. */
+int rows_create_detail(sqlite3 *database, unsigned index, unsigned columns, struct error *error);
+
+/* The indexes on keys, after filling, and meta's `ascending`: the keys of recipient are strictly
+ * ascending integers as text ("7", "12"), and a binary search finds one. 0 or -1. */
+int rows_create_indexes(sqlite3 *database, bool ascending, struct error *error);
 
 /* ---- reading ---- */
 
@@ -42,6 +65,7 @@ struct rows;
 struct rows_field {
     const char *name;
     const char *role;   /* "": none */
+    const char *type;   /* source_type_name(); "": not known */
     const char *format; /* "": none */
     const char *label_de, *label_en;
 };

@@ -100,7 +100,8 @@ static __attribute__((unused)) void make_rows(struct core *core, unsigned recipi
     sql(database, "PRAGMA synchronous = OFF; BEGIN");
     if (rows_create(database, 4, &error) != 0)
         fail_msg("%s", error.message);
-    sql(database, "INSERT INTO field VALUES(0, 'name', '', '', 'Name', 'name'),"
+    sql(database, "INSERT INTO field(position, name, role, format, label_de, label_en) "
+                  "VALUES(0, 'name', '', '', 'Name', 'name'),"
                   "(1, 'mail', 'email', '', 'E-Mail', 'e-mail'), (2, 'fault', '', '', '', ''),"
                   "(3, 'amount', '', '', '', '')");
     char *insert = sqlite3_mprintf(

@@ -35,9 +35,9 @@ static int make_file(void **state)
     assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
     if (rows_create(database, 3, &error) != 0)
         fail_msg("%s", error.message);
-    sql(database,
-        "INSERT INTO field VALUES(0, 'key', '', '', 'Schlüssel', 'key'), (1, 'seq', 'email', 'date "
-        "long', '', ''), (2, 'ordinal', '', '', '', '')");
+    sql(database, "INSERT INTO field(position, name, role, format, label_de, label_en) "
+                  "VALUES(0, 'key', '', '', 'Schlüssel', 'key'), (1, 'seq', 'email', 'date "
+                  "long', '', ''), (2, 'ordinal', '', '', '', '')");
     sql(database, "INSERT INTO recipient VALUES(1, 'A', 1, 'ä', NULL), (2, 17, 1.10, x'00ff', ''),"
                   "(3, 'C', '1.10', -5, 'z')");
     sql(database, "INSERT INTO meta VALUES('run', 12), ('uuid', 'U'), ('recipients', 3),"
@@ -225,9 +225,9 @@ static void what_is_no_rows_file_is_refused(void **state)
     sqlite3_close(database);
     expect_refusal(other, "no definition");
     assert_int_equal(sqlite3_open(other, &database), SQLITE_OK);
-    sql(database, "UPDATE meta SET value = '2'");
+    sql(database, "UPDATE meta SET value = 3");
     sqlite3_close(database);
-    expect_refusal(other, "not of format 1");
+    expect_refusal(other, "not of format 1 to 2");
     unlink(other);
     assert_int_equal(sqlite3_open(":memory:", &database), SQLITE_OK);
     assert_int_equal(rows_create(database, ROWS_COLUMNS_MAX + 1, &error), -1);
