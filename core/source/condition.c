@@ -81,10 +81,33 @@ void condition_free(struct condition *condition)
     free(condition);
 }
 
+static void bind_column(sqlite3_stmt *statement, int index, const struct source *row,
+                        unsigned column)
+{
+    struct source_value value;
+    source_value(row, column, &value);
+    switch (value.type) {
+    case SQLITE_INTEGER:
+        sqlite3_bind_int64(statement, index, value.integer);
+        break;
+    case SQLITE_FLOAT:
+        sqlite3_bind_double(statement, index, value.real);
+        break;
+    case SQLITE_TEXT:
+        sqlite3_bind_text64(statement, index, value.text, value.length, SQLITE_STATIC, SQLITE_UTF8);
+        break;
+    case SQLITE_BLOB:
+        sqlite3_bind_blob64(statement, index, value.text, value.length, SQLITE_STATIC);
+        break;
+    default:
+        sqlite3_bind_null(statement, index);
+    }
+}
+
 int condition_holds(struct condition *condition, const struct source *row, struct error *error)
 {
     for (unsigned i = 0; i < condition->columns; i++)
-        sqlite3_bind_value(condition->statement, (int)i + 1, source_value(row, i));
+        bind_column(condition->statement, (int)i + 1, row, i);
     int step = sqlite3_step(condition->statement);
     int holds = step == SQLITE_ROW && sqlite3_column_int(condition->statement, 0) != 0;
     if (step != SQLITE_ROW)

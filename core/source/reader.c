@@ -124,28 +124,34 @@ static json_t *columns_json(const struct reading *reading)
 /* ---- one row ---- */
 
 /* A yes in a site's column: a number that is not 0, or a text that is none of the usual noes. */
-static bool is_yes(sqlite3_value *value)
+static bool is_yes(const struct reading *reading, int column)
 {
     static const char *const noes[] = {"", "0", "n", "no", "nein", "f", "false", "off"};
-    if (sqlite3_value_type(value) == SQLITE_NULL)
+    struct source_value value;
+    source_value(reading->source, (unsigned)column, &value);
+    if (value.type == SQLITE_NULL)
         return false;
-    if (sqlite3_value_type(value) != SQLITE_TEXT)
-        return sqlite3_value_double(value) != 0;
+    if (value.type != SQLITE_TEXT)
+        return value.integer != 0 || value.real != 0;
     for (size_t i = 0; i < sizeof noes / sizeof *noes; i++)
-        if (strcasecmp((const char *)sqlite3_value_text(value), noes[i]) == 0)
+        if (strcasecmp(value.text, noes[i]) == 0)
             return false;
     return true;
 }
 
-static sqlite3_value *value_at(const struct reading *reading, int column)
-{
-    return (sqlite3_value *)source_value(reading->source, (unsigned)column);
-}
-
+/* As text, until the next call. */
 static const char *key_text(const struct reading *reading)
 {
-    const unsigned char *key = sqlite3_value_text(value_at(reading, reading->key));
-    return key ? (const char *)key : "";
+    static char digits[64];
+    struct source_value value;
+    source_value(reading->source, (unsigned)reading->key, &value);
+    if (value.type == SQLITE_INTEGER)
+        snprintf(digits, sizeof digits, "%lld", (long long)value.integer);
+    else if (value.type == SQLITE_FLOAT)
+        sqlite3_snprintf(sizeof digits, digits, "%!.15g", value.real);
+    else
+        return value.type == SQLITE_NULL ? "" : value.text;
+    return digits;
 }
 
 /* Why this row is no recipient: NULL if it is one; or an error. */
@@ -154,9 +160,9 @@ static int reason_to_leave_out(struct reading *reading, const char **reason, str
     *reason = NULL;
     if (!*key_text(reading))
         *reason = "no key";
-    else if (reading->blocked >= 0 && is_yes(value_at(reading, reading->blocked)))
+    else if (reading->blocked >= 0 && is_yes(reading, reading->blocked))
         *reason = "blocked";
-    else if (reading->consent >= 0 && !is_yes(value_at(reading, reading->consent)))
+    else if (reading->consent >= 0 && !is_yes(reading, reading->consent))
         *reason = "no consent";
     else if (reading->filter) {
         int holds = condition_holds(reading->filter, reading->source, error);
@@ -177,14 +183,38 @@ static int leave_out(struct reading *reading, const char *reason, struct error *
     return sql_done(reading->add_left_out, error);
 }
 
+static void bind_value(sqlite3_stmt *statement, int index, const struct source_value *value)
+{
+    switch (value->type) {
+    case SQLITE_INTEGER:
+        sqlite3_bind_int64(statement, index, value->integer);
+        break;
+    case SQLITE_FLOAT:
+        sqlite3_bind_double(statement, index, value->real);
+        break;
+    case SQLITE_TEXT:
+        sqlite3_bind_text64(statement, index, value->text, value->length, SQLITE_STATIC,
+                            SQLITE_UTF8);
+        break;
+    case SQLITE_BLOB:
+        sqlite3_bind_blob64(statement, index, value->text, value->length, SQLITE_STATIC);
+        break;
+    default:
+        sqlite3_bind_null(statement, index);
+    }
+}
+
 /* 1 added, 0 a key that is there already, -1. */
 static int add_recipient(struct reading *reading, struct error *error)
 {
     sqlite3_stmt *add = reading->add_recipient;
     sqlite3_bind_int64(add, 1, reading->recipients + 1);
     sql_bind_text(add, 2, key_text(reading));
-    for (unsigned i = 0; i < source_columns(reading->source) && !reading->counting; i++)
-        sqlite3_bind_value(add, (int)i + 3, source_value(reading->source, i));
+    for (unsigned i = 0; i < source_columns(reading->source) && !reading->counting; i++) {
+        struct source_value value;
+        source_value(reading->source, i, &value);
+        bind_value(add, (int)i + 3, &value);
+    }
     if (sql_done(add, error) != 0)
         return -1;
     if (!sqlite3_changes(reading->out))
@@ -451,25 +481,24 @@ static json_t *snapshot(struct reading *reading, struct error *error)
 
 /* ---- first rows ---- */
 
-static json_t *value_json(sqlite3_value *value)
+static json_t *value_json(const struct source_value *value)
 {
     BUFFER_CLEAN struct buffer encoded = {0};
-    switch (sqlite3_value_type(value)) {
+    switch (value->type) {
     case SQLITE_NULL:
         return json_null();
     case SQLITE_INTEGER:
-        return json_integer(sqlite3_value_int64(value));
+        return json_integer(value->integer);
     case SQLITE_FLOAT:
-        return json_real(sqlite3_value_double(value));
+        return json_real(value->real);
     case SQLITE_TEXT: {
-        json_t *text = json_stringn((const char *)sqlite3_value_text(value),
-                                    (size_t)sqlite3_value_bytes(value));
+        json_t *text = json_stringn(value->text, value->length);
         if (text)
             return text; /* else it is not UTF-8: shown as bytes */
         __attribute__((fallthrough));
     }
     default:
-        text_base64(&encoded, sqlite3_value_blob(value), (size_t)sqlite3_value_bytes(value));
+        text_base64(&encoded, value->text, value->length);
         return json_pack("{s:s}", "base64", buffer_string(&encoded));
     }
 }
@@ -477,8 +506,11 @@ static json_t *value_json(sqlite3_value *value)
 static json_t *row_json(const struct reading *reading)
 {
     json_t *row = json_array();
-    for (unsigned i = 0; i < source_columns(reading->source); i++)
-        json_array_append_new(row, value_json(value_at(reading, (int)i)));
+    for (unsigned i = 0; i < source_columns(reading->source); i++) {
+        struct source_value value;
+        source_value(reading->source, i, &value);
+        json_array_append_new(row, value_json(&value));
+    }
     return row;
 }
 
@@ -520,6 +552,8 @@ static json_t *answer(struct reading *reading, struct error *error)
     struct source_options options = {
         .driver = text_of(source, "driver"),
         .path = text_of(source, "path"),
+        .connection = text_of(source, "connection"),
+        .password = text_of(source, "password"),
         .time_limit_us = integer_of(source, "time_limit_us", 300000000),
     };
     reading->definition = json_object_get(reading->request, "definition");
@@ -531,8 +565,10 @@ static json_t *answer(struct reading *reading, struct error *error)
     sandbox_enter(dirname(folder), *out ? dirname(out) : NULL, options.time_limit_us);
     reading->source = source_open(name, &options, error);
     if (!reading->source ||
-        source_query(reading->source, text_of(json_object_get(reading->definition, "group"), "sql"),
-                     error) != 0)
+        source_query(
+            reading->source, text_of(json_object_get(reading->definition, "group"), "sql"),
+            json_object_get(json_object_get(reading->definition, "campaign"), "parameters"),
+            error) != 0)
         return NULL;
     if (strcmp(mode, "columns") == 0)
         return only_columns(reading, error);

@@ -1,0 +1,67 @@
+/*
+ * Private to core/source: what a driver is, and what drivers share. A driver is one table of
+ * functions, `const struct driver driver_NAME` in driver_NAME.c; source.c lists them.
+ *
+ * source.c checks the statement (source/statement.h), looks after names, columns and limits, and
+ * calls a driver with what is in order.
+ */
+#ifndef CAMPAIGND_SOURCE_DRIVER_H
+#define CAMPAIGND_SOURCE_DRIVER_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+#include "source/source.h"
+
+struct driver {
+    const char *name;
+
+    /* Connect and put what the driver needs into source->state, and source->dialect. 0 or -1; after
+     * either `close` is called once. */
+    int (*open)(struct source *source, const struct source_options *options, struct error *error);
+    void (*close)(struct source *source);
+
+    /* Prepare one SELECT and describe its columns by source_add_column, without running it. */
+    int (*query)(struct source *source, const char *sql, const json_t *parameters,
+                 struct error *error);
+
+    /* As source_next and source_value. */
+    int (*next)(struct source *source, struct error *error);
+    void (*value)(const struct source *source, unsigned column, struct source_value *out);
+
+    json_t *(*tables)(struct source *source, struct error *error);
+};
+
+struct source_column {
+    char *name;
+    enum source_type type;
+};
+
+struct source {
+    const struct driver *driver;
+    char *name;
+    void *state; /* the driver's; NULL until its `open` sets it */
+    enum source_dialect dialect;
+    int64_t time_limit_us;
+    int64_t until_us; /* on the monotonic clock: when the present query has had its time */
+    struct source_column *columns;
+    unsigned column_count;
+};
+
+extern const struct driver driver_sqlite;
+
+/* ---- for drivers ---- */
+
+/* One more column of the query that is being prepared. */
+void source_add_column(struct source *source, const char *name, enum source_type type);
+
+/* That the query took longer than its time_limit. Returns -1. */
+int source_too_slow(const struct source *source, struct error *error);
+
+/* ---- a driver whose database is SQLite's (driver_sqlite.c) ---- */
+
+/* The database becomes the source's: made safe, read only, closed with it. `open` of a driver that
+ * fills a database of its own ends with this, and its other functions are those of driver_sqlite. */
+int sqlite_source_take(struct source *source, sqlite3 *database, struct error *error);
+
+#endif

@@ -1,0 +1,379 @@
+/* A database file of SQLite, or one in memory that another driver has filled. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "source/driver.h"
+
+struct sqlite_state {
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    bool trusted;      /* our own statements: the authorizer lets them pass */
+    char refused[160]; /* why; "": it was not */
+};
+
+static bool is_harmless(const char *function)
+{
+    static const char *const dangerous[] = {"load_extension", "readfile", "writefile",    "edit",
+                                            "fts3_tokenizer", "fsdir",    "sqlite_dbpage"};
+    for (size_t i = 0; i < sizeof dangerous / sizeof *dangerous; i++)
+        if (function && strcasecmp(function, dangerous[i]) == 0)
+            return false;
+    return true;
+}
+
+static int authorize_query(void *context, int action, const char *a, const char *b, const char *c,
+                           const char *d)
+{
+    struct sqlite_state *state = context;
+    (void)a, (void)c, (void)d;
+    if (state->trusted)
+        return SQLITE_OK;
+    switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_RECURSIVE:
+        return SQLITE_OK;
+    case SQLITE_FUNCTION:
+        if (is_harmless(b))
+            return SQLITE_OK;
+        snprintf(state->refused, sizeof state->refused,
+                 "it calls the function %.60s, which reaches outside the database", b);
+        return SQLITE_DENY;
+    case SQLITE_ATTACH:
+    case SQLITE_DETACH:
+        text_copy(state->refused, sizeof state->refused, "it attaches another database");
+        return SQLITE_DENY;
+    case SQLITE_PRAGMA:
+        text_copy(state->refused, sizeof state->refused, "it is a PRAGMA");
+        return SQLITE_DENY;
+    default:
+        text_copy(state->refused, sizeof state->refused, "it would change the database");
+        return SQLITE_DENY;
+    }
+}
+
+static int is_time_over(void *context)
+{
+    const struct source *source = context;
+    return clock_monotonic_us() > source->until_us;
+}
+
+/* ---- opening ---- */
+
+int sqlite_source_take(struct source *source, sqlite3 *database, struct error *error)
+{
+    struct sqlite_state *state = memory_new(sizeof *state);
+    source->state = state;
+    source->dialect = DIALECT_SQLITE;
+    state->db = database;
+    sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_limit(database, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_limit(database, SQLITE_LIMIT_LENGTH, 64 << 20);
+    sqlite3_busy_timeout(database, 5000);
+    /* All statements see one state. */
+    if (sqlite3_exec(database, "PRAGMA query_only = ON; BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return error_set(error, ERROR_INPUT, "source »%s«: cannot read it: %s", source->name,
+                         sqlite3_errmsg(database));
+    sqlite3_set_authorizer(database, authorize_query, state);
+    sqlite3_progress_handler(database, 10000, is_time_over, source);
+    return 0;
+}
+
+static int open_sqlite(struct source *source, const struct source_options *options,
+                       struct error *error)
+{
+    sqlite3 *database = NULL;
+    if (sqlite3_open_v2(options->path, &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
+                        NULL) == SQLITE_OK)
+        return sqlite_source_take(source, database, error);
+    error_set(error, ERROR_INPUT, "source »%s«: cannot open %s: %s", source->name, options->path,
+              database ? sqlite3_errmsg(database) : "out of memory");
+    sqlite3_close_v2(database);
+    return -1;
+}
+
+static void close_sqlite(struct source *source)
+{
+    struct sqlite_state *state = source->state;
+    if (!state)
+        return;
+    sqlite3_finalize(state->statement);
+    sqlite3_close_v2(state->db);
+    free(state);
+}
+
+/* ---- one query ---- */
+
+/* Is there anything but blanks, comments and semicolons? */
+static bool holds_sql(const char *text)
+{
+    while (*text) {
+        if (text[0] == '-' && text[1] == '-')
+            text += strcspn(text, "\n");
+        else if (text[0] == '/' && text[1] == '*') {
+            const char *end = strstr(text + 2, "*/");
+            text = end ? end + 2 : text + strlen(text);
+        } else if (isspace((unsigned char)*text) || *text == ';')
+            text++;
+        else
+            return true;
+    }
+    return false;
+}
+
+static int refuse_sql(const struct source *source, const char *sql, struct error *error)
+{
+    const struct sqlite_state *state = source->state;
+    int offset = sqlite3_error_offset(state->db);
+    if (*state->refused)
+        return error_set(error, ERROR_INPUT, "the query was refused: %s; only a SELECT may be run",
+                         state->refused);
+    int line = 1;
+    for (int i = 0; i < offset && sql[i]; i++)
+        line += sql[i] == '\n';
+    return offset < 0 ? error_set(error, ERROR_INPUT, "the query does not run on source »%s«: %s",
+                                  source->name, sqlite3_errmsg(state->db))
+                      : error_set(error, ERROR_INPUT,
+                                  "the query does not run on source »%s«: %s (line %d, near "
+                                  "»%.40s«)",
+                                  source->name, sqlite3_errmsg(state->db), line, sql + offset);
+}
+
+static void bind_json(sqlite3_stmt *statement, int index, const json_t *value)
+{
+    if (json_is_integer(value))
+        sqlite3_bind_int64(statement, index, json_integer_value(value));
+    else if (json_is_real(value))
+        sqlite3_bind_double(statement, index, json_real_value(value));
+    else if (json_is_string(value))
+        sqlite3_bind_text(statement, index, json_string_value(value),
+                          (int)json_string_length(value), SQLITE_TRANSIENT);
+    else if (json_is_boolean(value))
+        sqlite3_bind_int(statement, index, json_is_true(value));
+}
+
+static int bind_parameters(sqlite3_stmt *statement, const json_t *parameters, struct error *error)
+{
+    for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
+        const char *name = sqlite3_bind_parameter_name(statement, i);
+        const json_t *value = name ? json_object_get(parameters, name + 1) : NULL;
+        if (!value)
+            return error_say(
+                error, ERROR_INPUT, "the query needs the parameter »%s«, which has no value",
+                "Die Abfrage braucht den Parameter »%s«, der keinen Wert hat.", name ? name : "?");
+        bind_json(statement, i, value);
+    }
+    return 0;
+}
+
+/* A column's type by the words that SQLite itself looks for, and by those for dates, which it does
+ * not know. */
+static enum source_type declared_type(const char *declared)
+{
+    static const struct {
+        const char *word;
+        enum source_type type;
+    } words[] = {
+        {"INT", SOURCE_INTEGER},        {"CHAR", SOURCE_TEXT},           {"CLOB", SOURCE_TEXT},
+        {"TEXT", SOURCE_TEXT},          {"BLOB", SOURCE_BINARY},         {"REAL", SOURCE_REAL},
+        {"FLOA", SOURCE_REAL},          {"DOUB", SOURCE_REAL},           {"DEC", SOURCE_DECIMAL},
+        {"NUMERIC", SOURCE_DECIMAL},    {"MONEY", SOURCE_DECIMAL},       {"BOOL", SOURCE_BOOLEAN},
+        {"DATETIME", SOURCE_TIMESTAMP}, {"TIMESTAMP", SOURCE_TIMESTAMP}, {"DATE", SOURCE_DATE},
+        {"TIME", SOURCE_TIME},
+    };
+    for (size_t i = 0; declared && i < sizeof words / sizeof *words; i++)
+        if (strcasestr(declared, words[i].word))
+            return words[i].type;
+    return SOURCE_UNKNOWN;
+}
+
+static int query_sqlite(struct source *source, const char *sql, const json_t *parameters,
+                        struct error *error)
+{
+    struct sqlite_state *state = source->state;
+    const char *tail;
+    sqlite3_finalize(state->statement);
+    state->statement = NULL;
+    state->refused[0] = '\0';
+    if (sqlite3_prepare_v2(state->db, sql, -1, &state->statement, &tail) != SQLITE_OK)
+        return refuse_sql(source, sql, error);
+    if (!state->statement)
+        return error_set(error, ERROR_INPUT, "the query is empty; write a SELECT");
+    if (holds_sql(tail))
+        return error_set(error, ERROR_INPUT,
+                         "the query holds more than one statement; leave one SELECT");
+    if (!sqlite3_stmt_readonly(state->statement) || !sqlite3_column_count(state->statement))
+        return error_set(error, ERROR_INPUT,
+                         "the query delivers no rows; only a SELECT may be run");
+    if (bind_parameters(state->statement, parameters, error) != 0)
+        return -1;
+    for (int i = 0; i < sqlite3_column_count(state->statement); i++)
+        source_add_column(source, sqlite3_column_name(state->statement, i),
+                          declared_type(sqlite3_column_decltype(state->statement, i)));
+    return 0;
+}
+
+static int next_sqlite(struct source *source, struct error *error)
+{
+    struct sqlite_state *state = source->state;
+    switch (sqlite3_step(state->statement)) {
+    case SQLITE_ROW:
+        return 1;
+    case SQLITE_DONE:
+        return 0;
+    case SQLITE_INTERRUPT:
+        return source_too_slow(source, error);
+    default:
+        return error_set(error, ERROR_INPUT, "source »%s«: the query failed: %s", source->name,
+                         sqlite3_errmsg(state->db));
+    }
+}
+
+static void value_sqlite(const struct source *source, unsigned column, struct source_value *out)
+{
+    const struct sqlite_state *state = source->state;
+    int index = (int)column;
+    *out = (struct source_value){.type = sqlite3_column_type(state->statement, index)};
+    switch (out->type) {
+    case SQLITE_INTEGER:
+        out->integer = sqlite3_column_int64(state->statement, index);
+        break;
+    case SQLITE_FLOAT:
+        out->real = sqlite3_column_double(state->statement, index);
+        break;
+    case SQLITE_TEXT:
+        out->text = (const char *)sqlite3_column_text(state->statement, index);
+        out->length = (size_t)sqlite3_column_bytes(state->statement, index);
+        break;
+    case SQLITE_BLOB:
+        out->text = sqlite3_column_blob(state->statement, index);
+        out->length = (size_t)sqlite3_column_bytes(state->statement, index);
+        if (!out->text)
+            out->text = ""; /* so is a blob of no bytes */
+        break;
+    }
+}
+
+/* ---- what there is ---- */
+
+static sqlite3_stmt *prepare_list(const struct source *source, const char *sql, const char *table)
+{
+    struct sqlite_state *state = source->state;
+    sqlite3_stmt *statement = NULL;
+    state->trusted = true;
+    sqlite3_prepare_v2(state->db, sql, -1, &statement, NULL);
+    state->trusted = false;
+    if (statement && table)
+        sqlite3_bind_text(statement, 1, table, -1, SQLITE_TRANSIENT);
+    return statement;
+}
+
+static const char *text_at(sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    return text ? text : "";
+}
+
+static json_t *columns_of(const struct source *source, const char *table)
+{
+    json_t *columns = json_array();
+    sqlite3_stmt *list = prepare_list(source,
+                                      "SELECT name, type, \"notnull\", pk "
+                                      "FROM pragma_table_info(?1) "
+                                      "ORDER BY cid",
+                                      table);
+    while (list && sqlite3_step(list) == SQLITE_ROW)
+        json_array_append_new(
+            columns, json_pack("{s:s, s:s, s:s, s:b, s:i}", "name", text_at(list, 0), "type",
+                               source_type_name(declared_type(text_at(list, 1))), "native_type",
+                               text_at(list, 1), "nullable",
+                               !sqlite3_column_int(list, 2) && !sqlite3_column_int(list, 3), "key",
+                               sqlite3_column_int(list, 3)));
+    sqlite3_finalize(list);
+    return columns;
+}
+
+/* A key that names no columns means the other table's primary key. */
+static json_t *primary_key_of(const struct source *source, const char *table)
+{
+    json_t *names = json_array();
+    sqlite3_stmt *list = prepare_list(source,
+                                      "SELECT name "
+                                      "FROM pragma_table_info(?1) "
+                                      "WHERE pk > 0 "
+                                      "ORDER BY pk",
+                                      table);
+    while (list && sqlite3_step(list) == SQLITE_ROW)
+        json_array_append_new(names, json_string(text_at(list, 0)));
+    sqlite3_finalize(list);
+    return names;
+}
+
+static json_t *foreign_keys_of(const struct source *source, const char *table)
+{
+    json_t *keys = json_array(), *key = NULL;
+    sqlite3_stmt *list = prepare_list(source,
+                                      "SELECT id, \"table\", \"from\", \"to\" "
+                                      "FROM pragma_foreign_key_list(?1) "
+                                      "ORDER BY id DESC, seq",
+                                      table);
+    for (int id = -1; list && sqlite3_step(list) == SQLITE_ROW;) {
+        bool named = sqlite3_column_type(list, 3) != SQLITE_NULL;
+        if (sqlite3_column_int(list, 0) != id) {
+            id = sqlite3_column_int(list, 0);
+            key = json_pack("{s:[], s:s, s:o}", "columns", "table", text_at(list, 1), "to",
+                            named ? json_array() : primary_key_of(source, text_at(list, 1)));
+            json_array_append_new(keys, key);
+        }
+        json_array_append_new(json_object_get(key, "columns"), json_string(text_at(list, 2)));
+        if (named)
+            json_array_append_new(json_object_get(key, "to"), json_string(text_at(list, 3)));
+    }
+    sqlite3_finalize(list);
+    return keys;
+}
+
+static json_t *tables_sqlite(struct source *source, struct error *error)
+{
+    struct sqlite_state *state = source->state;
+    json_t *tables = json_array();
+    int step = SQLITE_ERROR;
+    sqlite3_stmt *list = prepare_list(source,
+                                      "SELECT name, type "
+                                      "FROM sqlite_schema "
+                                      "WHERE type IN ('table', 'view') AND name NOT LIKE "
+                                      "'sqlite\\_%' ESCAPE '\\' "
+                                      "ORDER BY name",
+                                      NULL);
+    while (list && (step = sqlite3_step(list)) == SQLITE_ROW)
+        json_array_append_new(
+            tables, json_pack("{s:s, s:s, s:o, s:o}", "name", text_at(list, 0), "kind",
+                              text_at(list, 1), "columns", columns_of(source, text_at(list, 0)),
+                              "foreign_keys", foreign_keys_of(source, text_at(list, 0))));
+    if (step == SQLITE_DONE) {
+        sqlite3_finalize(list);
+        return tables;
+    }
+    error_set(error, ERROR_INPUT, "source »%s«: cannot list its tables: %s", source->name,
+              sqlite3_errmsg(state->db));
+    sqlite3_finalize(list);
+    json_decref(tables);
+    return NULL;
+}
+
+const struct driver driver_sqlite = {
+    .name = "sqlite",
+    .open = open_sqlite,
+    .close = close_sqlite,
+    .query = query_sqlite,
+    .next = next_sqlite,
+    .value = value_sqlite,
+    .tables = tables_sqlite,
+};
