@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "store/sql.h"
 
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 
 static const char schema[] = "CREATE TABLE setting (\n"
                              "    name TEXT PRIMARY KEY,\n"
@@ -43,16 +43,41 @@ static const char schema[] = "CREATE TABLE setting (\n"
                              ") STRICT, WITHOUT ROWID;\n"
                              "PRAGMA user_version = 1;\n";
 
+/* Version 2: the suppression list (store/suppression.h), and why a run may reach whom it does. */
+static const char schema_2[] =
+    "CREATE TABLE suppression (\n"
+    "    id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+    "    value TEXT NOT NULL,\n"
+    "    kind TEXT NOT NULL,\n"
+    "    channel TEXT NOT NULL,\n"
+    "    scope TEXT NOT NULL,\n"
+    "    campaign_id INTEGER NOT NULL,\n"
+    "    reason TEXT NOT NULL,\n"
+    "    note TEXT NOT NULL,\n"
+    "    created_us INTEGER NOT NULL,\n"
+    "    origin TEXT NOT NULL,\n"
+    "    revision INTEGER NOT NULL UNIQUE,\n"
+    "    UNIQUE (value, kind, channel, scope, campaign_id)\n"
+    ") STRICT;\n"
+    "CREATE TABLE counter (\n"
+    "    name TEXT PRIMARY KEY,\n"
+    "    value INTEGER NOT NULL\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    "INSERT INTO counter VALUES ('suppression', 0);\n"
+    "ALTER TABLE run ADD COLUMN purpose TEXT NOT NULL DEFAULT '';\n"
+    "ALTER TABLE run ADD COLUMN purpose_reason TEXT NOT NULL DEFAULT '';\n"
+    "PRAGMA user_version = 2;\n";
+
 enum { INSERT_RUN, FIND_RUN, PUT_RUN, PUT_INSTANCE, DROP_INSTANCE, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
     [INSERT_RUN] = "INSERT INTO run (uuid, campaign_id, campaign, requested_by, request, state, "
                    "reason, created_us, started_us,\n"
-                   "                 ended_us, recipients, left_out)\n"
-                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', ?7, 0, 0, 0, '{}')",
+                   "                 ended_us, recipients, left_out, purpose, purpose_reason)\n"
+                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', ?7, 0, 0, 0, '{}', ?8, ?9)",
     [FIND_RUN] = "SELECT number, uuid, campaign_id, campaign, requested_by, request, state, "
                  "reason, created_us, started_us,\n"
-                 "       ended_us, recipients, left_out\n"
+                 "       ended_us, recipients, left_out, purpose, purpose_reason\n"
                  "FROM run\n"
                  "WHERE uuid = ?1",
     [PUT_RUN] = "UPDATE run\n"
@@ -92,7 +117,8 @@ static int migrate(struct state *state, const char *path, struct error *error)
     if (found == STATE_VERSION)
         return 0;
     if (sql_run(state->database.db, "BEGIN IMMEDIATE", error) != 0 ||
-        sql_run(state->database.db, schema, error) != 0)
+        (found < 1 && sql_run(state->database.db, schema, error) != 0) ||
+        sql_run(state->database.db, schema_2, error) != 0)
         return -1;
     return sql_run(state->database.db, "COMMIT", error);
 }
@@ -153,6 +179,8 @@ static void read_run(sqlite3_stmt *from, struct run_row *row)
     row->ended_us = sqlite3_column_int64(from, 10);
     row->recipients = sqlite3_column_int64(from, 11);
     text_copy(row->left_out, sizeof row->left_out, sql_text(from, 12));
+    text_copy(row->purpose, sizeof row->purpose, sql_text(from, 13));
+    text_copy(row->purpose_reason, sizeof row->purpose_reason, sql_text(from, 14));
 }
 
 int state_new_run(struct state *state, struct run_row *row, int *existed, struct error *error)
@@ -177,6 +205,8 @@ int state_new_run(struct state *state, struct run_row *row, int *existed, struct
     sqlite3_bind_int64(insert, 5, row->request);
     sqlite3_bind_int(insert, 6, row->state);
     sqlite3_bind_int64(insert, 7, row->created_us);
+    sql_bind_text(insert, 8, row->purpose);
+    sql_bind_text(insert, 9, row->purpose_reason);
     if (sql_done(insert, error) != 0)
         return -1;
     row->number = sqlite3_last_insert_rowid(state->database.db);
@@ -202,7 +232,8 @@ int state_runs(struct state *state, struct run_row **rows, size_t *count, struct
         sql_prepare(state->database.db,
                     "SELECT number, uuid, campaign_id, campaign, requested_by, request, state, "
                     "reason, created_us,\n"
-                    "       started_us, ended_us, recipients, left_out\n"
+                    "       started_us, ended_us, recipients, left_out, purpose, "
+                    "purpose_reason\n"
                     "FROM run\n"
                     "ORDER BY number DESC",
                     error);

@@ -1,6 +1,6 @@
 /*
- * state.db: the installation's secret, the index of runs, and the worker instances whose logs may
- * still matter. Written by the store thread alone; functions here are called on it, inside a
+ * state.db: the installation's secret, the index of runs, the suppression list
+ * (store/suppression.h), and the worker instances whose logs may still matter. Written by the store thread alone; functions here are called on it, inside a
  * transaction, unless they say otherwise.
  *
  * A run's number and uuid are given here, in state `preparing`, before anything else of it exists;
@@ -40,6 +40,8 @@ struct run_row {
     int64_t created_us, started_us, ended_us;
     int64_t recipients;
     char left_out[512]; /* JSON object reason → count */
+    char purpose[16]; /* "advertising", "information", "mandatory"; "": of a run before version 2 */
+    char purpose_reason[512]; /* why recipients may be reached without a consent of their own; "" */
 };
 
 /* A worker instance that claims may name, until its log is read to the end. */
