@@ -32,6 +32,8 @@ struct driver {
     json_t *(*tables)(struct source *source, struct error *error);
 };
 
+#define SOURCE_FOLDERS_MAX 8
+
 struct source_column {
     char *name;
     enum source_type type;
@@ -44,16 +46,22 @@ struct source {
     enum source_dialect dialect;
     int64_t time_limit_us;
     int64_t until_us; /* on the monotonic clock: when the present query has had its time */
+    char *folders[SOURCE_FOLDERS_MAX]; /* that must stay in sight */
+    size_t folder_count;
     struct source_column *columns;
     unsigned column_count;
 };
 
 extern const struct driver driver_sqlite;
+extern const struct driver driver_runs;
 
 /* ---- for drivers ---- */
 
 /* One more column of the query that is being prepared. */
 void source_add_column(struct source *source, const char *name, enum source_type type);
+
+/* One more folder that must stay in sight while the source is used; copied. */
+void source_add_folder(struct source *source, const char *folder);
 
 /* That the query took longer than its time_limit. Returns -1. */
 int source_too_slow(const struct source *source, struct error *error);

@@ -11,6 +11,7 @@
 /* Those that are built in. */
 static const struct driver *const drivers[] = {
     &driver_sqlite,
+    &driver_runs,
 };
 
 static const char *const type_names[] = {
@@ -85,6 +86,8 @@ void source_close(struct source *source)
         return;
     source->driver->close(source);
     forget_columns(source);
+    for (size_t i = 0; i < source->folder_count; i++)
+        free(source->folders[i]);
     free(source->name);
     free(source);
 }
@@ -92,6 +95,18 @@ void source_close(struct source *source)
 enum source_dialect source_dialect(const struct source *source)
 {
     return source->dialect;
+}
+
+const char *const *source_folders(const struct source *source, size_t *count)
+{
+    *count = source->folder_count;
+    return (const char *const *)source->folders;
+}
+
+void source_add_folder(struct source *source, const char *folder)
+{
+    if (source->folder_count < SOURCE_FOLDERS_MAX)
+        source->folders[source->folder_count++] = memory_text(folder);
 }
 
 int source_query(struct source *source, const char *sql, const json_t *parameters,
