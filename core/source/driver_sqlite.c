@@ -1,5 +1,6 @@
 /* A database file of SQLite, or one in memory that another driver has filled. */
 #include <ctype.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,8 @@ static int open_sqlite(struct source *source, const struct source_options *optio
                        struct error *error)
 {
     sqlite3 *database = NULL;
+    FREE_CLEAN char *folder = memory_text(options->path);
+    source_add_folder(source, dirname(folder));
     if (sqlite3_open_v2(options->path, &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
                         NULL) == SQLITE_OK)
         return sqlite_source_take(source, database, error);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <sqlite3.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -45,7 +46,7 @@ static void allow(int rules, const char *folder, uint64_t access)
         log_debug("cannot allow %s in the sandbox: %s", folder, strerror(errno));
 }
 
-static void enter_landlock(const char *read_folder, const char *write_folder)
+static void enter_landlock(const char *const *read_folders, size_t count, const char *write_folder)
 {
     struct landlock_ruleset_attr handled = {.handled_access_fs = ALL_ACCESS};
     FD_CLEAN int rules = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
@@ -53,23 +54,40 @@ static void enter_landlock(const char *read_folder, const char *write_folder)
         log_debug("no Landlock here: %s", strerror(errno));
         return;
     }
-    /* SQLite writes the -shm file beside a database in WAL mode even to read it. */
-    allow(rules, read_folder, READ_ACCESS | LANDLOCK_ACCESS_FS_WRITE_FILE);
+    /* SQLite writes the -shm file beside a database in WAL mode even to read it. A client library
+     * may load a part of itself late. */
+    for (size_t i = 0; i < count; i++)
+        allow(rules, read_folders[i],
+              READ_ACCESS | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE);
     allow(rules, write_folder, WRITE_ACCESS);
     if (syscall(SYS_landlock_restrict_self, rules, 0) != 0)
         log_debug("cannot enter the sandbox: %s", strerror(errno));
 }
 
-void sandbox_enter(const char *read_folder, const char *write_folder, int64_t cpu_us)
+void sandbox_limit(int64_t cpu_us)
 {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 #ifndef CAMPAIGND_SANITIZED
     set_limit(RLIMIT_AS, MEMORY_LIMIT);
-    enter_landlock(read_folder, write_folder);
-#else
-    (void)read_folder, (void)write_folder, (void)enter_landlock;
 #endif
     set_limit(RLIMIT_CORE, 0);
     set_limit(RLIMIT_NOFILE, 64);
     set_limit(RLIMIT_CPU, (uint64_t)(cpu_us / 1000000 + 5));
+}
+
+void sandbox_confine(const char *const *read_folders, size_t count, const char *write_folder)
+{
+    if (write_folder && !sqlite3_temp_directory)
+        sqlite3_temp_directory = sqlite3_mprintf("%s", write_folder);
+#ifndef CAMPAIGND_SANITIZED
+    enter_landlock(read_folders, count, write_folder);
+#else
+    (void)read_folders, (void)count, (void)enter_landlock;
+#endif
+}
+
+void sandbox_enter(const char *read_folder, const char *write_folder, int64_t cpu_us)
+{
+    sandbox_limit(cpu_us);
+    sandbox_confine(&read_folder, 1, write_folder);
 }

@@ -66,12 +66,17 @@ struct source_options {
     int64_t time_limit_us;  /* for all of a query */
 };
 
-/* Open it: connects where there is a server. The options are not needed afterwards. */
+/* Open it: connects where there is a server (before sandbox_confine). The options are not needed
+ * afterwards. */
 struct source *source_open(const char *name, const struct source_options *options,
                            struct error *error);
 void source_close(struct source *source); /* NULL is fine */
 
 enum source_dialect source_dialect(const struct source *source);
+
+/* The folders that must stay in sight while it is used (sandbox_confine); all as long as the
+ * source. */
+const char *const *source_folders(const struct source *source, size_t *count);
 
 /*
  * Prepare one SELECT; replaces the one before. `parameters` {"event": 42, "v1": "Graz"} gives its
