@@ -1,9 +1,89 @@
+/* A CSV file goes into a file of its own, a reader makes the table of it, the file goes. */
 #include "daemon/imports.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "source/child.h"
+
+#define TIME_LIMIT_US INT64_C(300000000)
+
+struct import {
+    uv_work_t work;
+    struct daemon *daemon;
+    struct api_request *request;
+    char *folder, *csv; /* csv is NULL where a table is dropped */
+    bool failed;
+    struct error error;
+};
+
+static void finish(struct import *import)
+{
+    if (import->csv)
+        unlink(import->csv);
+    free(import->csv);
+    free(import->folder);
+    free(import);
+}
+
+static void on_read(void *context, const json_t *answer, const struct error *failed)
+{
+    struct import *import = context;
+    if (failed) {
+        api_answer_error(import->request, failed);
+    } else {
+        json_t *body = json_copy((json_t *)answer);
+        json_object_del(body, "ok");
+        api_answer(import->request, 200, body);
+    }
+    finish(import);
+}
+
+static void start_reader(struct import *import)
+{
+    const struct api_request *asked = import->request;
+    FREE_CLEAN char *database = memory_format("%s/imports.db", import->folder);
+    json_t *request =
+        json_pack("{s:s, s:{s:{s:I}}, s:s, s:s*, s:s, s:s*, s:s*, s:b}", "mode", "import",
+                  "sources", "imports", "time_limit_us", (json_int_t)TIME_LIMIT_US, "database",
+                  database, "csv", import->csv, "table", asked->subject, "encoding",
+                  asked->encoding, "separator", asked->separator, "drop", !import->csv);
+    reader_start(import->daemon->loop, request, on_read, import);
+    json_decref(request);
+}
+
+static void write_csv(uv_work_t *work)
+{
+    struct import *import = work->data;
+    const struct api_request *request = import->request;
+    import->failed = file_make_folders(import->folder, 0700, &import->error) != 0 ||
+                     (import->csv && file_replace(import->csv, request->bytes, request->size, 0600,
+                                                  &import->error) != 0);
+}
+
+static void on_written(uv_work_t *work, int status)
+{
+    struct import *import = work->data;
+    (void)status;
+    if (import->failed) {
+        api_answer_error(import->request, &import->error);
+        finish(import);
+        return;
+    }
+    start_reader(import);
+}
 
 void imports_call(struct daemon *daemon, struct api_request *request)
 {
-    struct error error;
-    (void)daemon;
-    error_set(&error, ERROR_INTERNAL, "not built yet");
-    api_answer_error(request, &error);
+    static unsigned last;
+    struct import *import = memory_new(sizeof *import);
+    import->daemon = daemon;
+    import->request = request;
+    import->folder = memory_format("%s/imports", daemon->conf->daemon.state_dir);
+    if (request->operation == API_IMPORT_PUT)
+        import->csv = memory_format("%s/%u.csv", import->folder, ++last);
+    import->work.data = import;
+    uv_queue_work(daemon->loop, &import->work, write_csv, on_written);
 }
