@@ -19,7 +19,8 @@
 #define TAKES_OUTCOME 32u
 #define TAKES_VALUE 64u
 #define TAKES_AFTER 128u
-#define TAKES_CSV 256u /* how a CSV file is written */
+#define TAKES_ENCODING 256u
+#define TAKES_SEPARATOR 512u
 
 /* Segments in capitals stand for: KINDS a kind's plural, SUBJECT a name or id, RUN, DOCUMENT and ID
  * numbers. */
@@ -67,7 +68,7 @@ static const struct route routes[] = {
     {"GET", "persons/SUBJECT", API_PERSON, ROUTE_BODY_NONE, 0},
     {"GET", "definitions", API_DEFINITIONS_EXPORT, ROUTE_BODY_NONE, 0},
     {"POST", "definitions", API_DEFINITIONS_IMPORT, ROUTE_BODY_REQUIRED, 0},
-    {"PUT", "imports/SUBJECT", API_IMPORT_PUT, ROUTE_BODY_CSV, TAKES_CSV},
+    {"PUT", "imports/SUBJECT", API_IMPORT_PUT, ROUTE_BODY_CSV, TAKES_ENCODING | TAKES_SEPARATOR},
     {"DELETE", "imports/SUBJECT", API_IMPORT_DELETE, ROUTE_BODY_NONE, 0},
     {"GET", "runs", API_RUNS, ROUTE_BODY_NONE, TAKES_LIMIT},
     {"GET", "runs/RUN", API_RUN, ROUTE_BODY_NONE, 0},
@@ -97,8 +98,8 @@ static const struct {
 } parameters[] = {{"recipient", TAKES_RECIPIENT}, {"step", TAKES_STEP},
                   {"outcome", TAKES_OUTCOME},     {"run", TAKES_RUN},
                   {"limit", TAKES_LIMIT},         {"value", TAKES_VALUE},
-                  {"after", TAKES_AFTER},         {"encoding", TAKES_CSV},
-                  {"separator", TAKES_CSV}};
+                  {"after", TAKES_AFTER},         {"encoding", TAKES_ENCODING},
+                  {"separator", TAKES_SEPARATOR}};
 
 static int digit(char c)
 {
@@ -254,10 +255,6 @@ static int set_parameter(unsigned flag, const char *name, const char *value,
         result->status = 400;
         return error_set(&result->error, ERROR_INPUT, "the parameter \"%s\" is empty", name);
     }
-    if (flag == TAKES_CSV) {
-        *(text_equal(name, "encoding") ? &request->encoding : &request->separator) = value;
-        return 0;
-    }
     switch (flag) {
     case TAKES_RECIPIENT:
         request->recipient = value;
@@ -270,6 +267,12 @@ static int set_parameter(unsigned flag, const char *name, const char *value,
         return 0;
     case TAKES_VALUE:
         request->value = value;
+        return 0;
+    case TAKES_ENCODING:
+        request->encoding = value;
+        return 0;
+    case TAKES_SEPARATOR:
+        request->separator = value;
         return 0;
     case TAKES_RUN:
         return set_number(name, value, 1, INT64_MAX, &request->run, result);
@@ -288,11 +291,9 @@ static int take_parameter(const struct route *route, char *name, char *value, un
         unsigned flag = parameters[i].flag;
         if (!(route->parameters & flag) || !text_equal(parameters[i].name, name))
             continue;
-        /* of two that share a flag, each may come */
-        unsigned once = flag == TAKES_CSV ? flag << i : flag;
-        if (*seen & once)
+        if (*seen & flag)
             break;
-        *seen |= once;
+        *seen |= flag;
         return set_parameter(flag, name, value, request, result);
     }
     result->status = 400;
