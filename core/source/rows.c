@@ -1,28 +1,9 @@
-#include "source/rows.h"
-
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
-#include "base/memory.h"
 #include "base/text.h"
-
-struct rows {
-    sqlite3 *database;
-    sqlite3_stmt *cursor;
-    sqlite3_stmt *file;
-    pthread_mutex_t mutex; /* recursive: a cursor's owner holds it over several calls */
-    char *path;
-    json_t *definition;
-    char *uuid;
-    int format;
-    bool ascending; /* keys are strictly ascending integers */
-    int64_t run, recipients, created_us;
-    struct rows_field *fields;
-    unsigned field_count;
-    struct arena *texts;
-};
+#include "source/rows_internal.h"
 
 /* ---- writing ---- */
 
@@ -62,10 +43,10 @@ static const char fixed_tables[] = "CREATE TABLE meta(key TEXT PRIMARY KEY, valu
                                    "  PRIMARY KEY(grp, position)) WITHOUT ROWID;"
                                    "INSERT INTO meta VALUES('format', 2);";
 
-static int sqlite_error(struct error *error, sqlite3 *database, const char *what, const char *path)
+int rows_fail(const struct rows *rows, struct error *error)
 {
-    return error_set(error, ERROR_SYSTEM, "%s%s: %s", what, path ? path : "",
-                     sqlite3_errmsg(database));
+    return error_set(error, ERROR_SYSTEM, "cannot read the rows file %s: %s", rows->path,
+                     sqlite3_errmsg(rows->database));
 }
 
 /* ", c0, c1 … cN": no declared types, so that each cell stays as the source typed it. */
@@ -90,7 +71,8 @@ static int check_width(unsigned columns, struct error *error)
 static int make_tables(sqlite3 *database, const struct buffer *sql, struct error *error)
 {
     if (sqlite3_exec(database, buffer_string(sql), NULL, NULL, NULL) != SQLITE_OK)
-        return sqlite_error(error, database, "cannot make the tables of a rows file", NULL);
+        return error_set(error, ERROR_SYSTEM, "cannot make the tables of a rows file: %s",
+                         sqlite3_errmsg(database));
     return 0;
 }
 
@@ -139,12 +121,11 @@ int rows_create_indexes(sqlite3 *database, bool ascending, struct error *error)
 
 /* ---- opening ---- */
 
-static int prepare(struct rows *rows, const char *sql, sqlite3_stmt **statement,
-                   struct error *error)
+int rows_prepare(struct rows *rows, const char *sql, sqlite3_stmt **statement, struct error *error)
 {
     if (sqlite3_prepare_v3(rows->database, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) !=
         SQLITE_OK)
-        return sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+        return rows_fail(rows, error);
     return 0;
 }
 
@@ -173,22 +154,21 @@ static void take_meta(struct rows *rows, const char *key, sqlite3_stmt *statemen
                                       (size_t)sqlite3_column_bytes(statement, 1), 0, NULL);
 }
 
-static void finalize(sqlite3_stmt **statement)
+void rows_finalize(sqlite3_stmt **statement)
 {
     sqlite3_finalize(*statement);
 }
-#define STATEMENT_CLEAN __attribute__((cleanup(finalize)))
 
 static int read_meta(struct rows *rows, struct error *error)
 {
-    STATEMENT_CLEAN sqlite3_stmt *statement = NULL;
+    ROWS_STATEMENT_CLEAN sqlite3_stmt *statement = NULL;
     int step;
-    if (prepare(rows, "SELECT key, value FROM meta", &statement, error) != 0)
+    if (rows_prepare(rows, "SELECT key, value FROM meta", &statement, error) != 0)
         return -1;
     while ((step = sqlite3_step(statement)) == SQLITE_ROW)
         take_meta(rows, column_text(statement, 0), statement);
     if (step != SQLITE_DONE)
-        return sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+        return rows_fail(rows, error);
     if (rows->format < ROWS_FORMAT_OLDEST || rows->format > ROWS_FORMAT)
         return error_set(error, ERROR_INPUT, "the rows file %s is not of format %d to %d",
                          rows->path, ROWS_FORMAT_OLDEST, ROWS_FORMAT);
@@ -198,26 +178,17 @@ static int read_meta(struct rows *rows, struct error *error)
     return 0;
 }
 
-static int read_fields(struct rows *rows, struct error *error)
+int rows_take_fields(struct rows *rows, sqlite3_stmt *statement, struct rows_field **fields,
+                     unsigned *count, struct error *error)
 {
-    STATEMENT_CLEAN sqlite3_stmt *statement = NULL;
     int step;
-    rows->fields = arena_alloc(rows->texts, ROWS_COLUMNS_MAX * sizeof *rows->fields);
-    if (prepare(rows,
-                rows->format == 1 ? "SELECT position, name, role, '', format, label_de, label_en "
-                                    "FROM field "
-                                    "ORDER BY position"
-                                  : "SELECT position, name, role, type, format, label_de, label_en "
-                                    "FROM field "
-                                    "ORDER BY position",
-                &statement, error) != 0)
-        return -1;
+    *count = 0;
+    *fields = arena_alloc(rows->texts, ROWS_COLUMNS_MAX * sizeof **fields);
     while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
-        if (rows->field_count == ROWS_COLUMNS_MAX ||
-            sqlite3_column_int64(statement, 0) != (int64_t)rows->field_count)
+        if (*count == ROWS_COLUMNS_MAX || sqlite3_column_int64(statement, 0) != (int64_t)*count)
             return error_set(error, ERROR_INPUT, "the rows file %s has a gap in its fields",
                              rows->path);
-        rows->fields[rows->field_count++] = (struct rows_field){
+        (*fields)[(*count)++] = (struct rows_field){
             .name = arena_text(rows->texts, column_text(statement, 1)),
             .role = arena_text(rows->texts, column_text(statement, 2)),
             .type = arena_text(rows->texts, column_text(statement, 3)),
@@ -226,9 +197,23 @@ static int read_fields(struct rows *rows, struct error *error)
             .label_en = arena_text(rows->texts, column_text(statement, 6)),
         };
     }
-    if (step != SQLITE_DONE)
-        return sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
-    return 0;
+    return step == SQLITE_DONE ? 0 : rows_fail(rows, error);
+}
+
+static int read_fields(struct rows *rows, struct error *error)
+{
+    ROWS_STATEMENT_CLEAN sqlite3_stmt *statement = NULL;
+    if (rows_prepare(rows,
+                     rows->format == 1
+                         ? "SELECT position, name, role, '', format, label_de, label_en "
+                           "FROM field "
+                           "ORDER BY position"
+                         : "SELECT position, name, role, type, format, label_de, label_en "
+                           "FROM field "
+                           "ORDER BY position",
+                     &statement, error) != 0)
+        return -1;
+    return rows_take_fields(rows, statement, &rows->fields, &rows->field_count, error);
 }
 
 static int prepare_cursor(struct rows *rows, struct error *error)
@@ -240,7 +225,7 @@ static int prepare_cursor(struct rows *rows, struct error *error)
     buffer_text(&sql, " FROM recipient "
                       "WHERE ordinal BETWEEN ?1 AND ?2 "
                       "ORDER BY ordinal");
-    return prepare(rows, buffer_string(&sql), &rows->cursor, error);
+    return rows_prepare(rows, buffer_string(&sql), &rows->cursor, error);
 }
 
 /* A path as SQLite's URI wants it: with ?, # and % escaped. */
@@ -263,7 +248,8 @@ static int open_database(struct rows *rows, struct error *error)
     FREE_CLEAN char *uri = immutable_uri(rows->path);
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(uri, &rows->database, flags, NULL) != SQLITE_OK)
-        return sqlite_error(error, rows->database, "cannot open the rows file ", rows->path);
+        return error_set(error, ERROR_SYSTEM, "cannot open the rows file %s: %s", rows->path,
+                         sqlite3_errmsg(rows->database));
     sqlite3_db_config(rows->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(rows->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_exec(rows->database, "PRAGMA mmap_size = 1073741824", NULL, NULL, NULL);
@@ -286,7 +272,8 @@ struct rows *rows_open(const char *path, struct error *error)
     rows->texts = arena_new();
     rows->path = memory_text(path);
     if (open_database(rows, error) == 0 && read_meta(rows, error) == 0 &&
-        read_fields(rows, error) == 0 && prepare_cursor(rows, error) == 0)
+        read_fields(rows, error) == 0 && rows_read_details(rows, error) == 0 &&
+        prepare_cursor(rows, error) == 0)
         return rows;
     rows_close(rows);
     return NULL;
@@ -296,6 +283,7 @@ void rows_close(struct rows *rows)
 {
     if (!rows)
         return;
+    rows_close_walks(rows);
     sqlite3_finalize(rows->cursor);
     sqlite3_finalize(rows->file);
     sqlite3_close(rows->database);
@@ -364,6 +352,11 @@ int rows_field_by_role(const struct rows *rows, const char *role)
     return -1;
 }
 
+int rows_format(const struct rows *rows)
+{
+    return rows->format;
+}
+
 /* ---- the cursor ---- */
 
 void rows_lock(struct rows *rows)
@@ -376,15 +369,10 @@ void rows_unlock(struct rows *rows)
     pthread_mutex_unlock(&rows->mutex);
 }
 
-static void rows_unlock_pointer(struct rows **rows)
+void rows_unlock_pointer(struct rows **rows)
 {
     rows_unlock(*rows);
 }
-
-/* Hold the lock until the end of the block. */
-#define ROWS_LOCKED(rows)                                                                          \
-    __attribute__((cleanup(rows_unlock_pointer), unused)) struct rows *locked = (rows);            \
-    rows_lock(locked)
 
 int rows_seek(struct rows *rows, int64_t first, int64_t last, struct error *error)
 {
@@ -392,7 +380,7 @@ int rows_seek(struct rows *rows, int64_t first, int64_t last, struct error *erro
     sqlite3_reset(rows->cursor);
     if (sqlite3_bind_int64(rows->cursor, 1, first) != SQLITE_OK ||
         sqlite3_bind_int64(rows->cursor, 2, last) != SQLITE_OK)
-        return sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+        return rows_fail(rows, error);
     return 0;
 }
 
@@ -403,12 +391,12 @@ int rows_next(struct rows *rows, struct error *error)
     if (step == SQLITE_ROW)
         return 1;
     if (step != SQLITE_DONE)
-        sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+        rows_fail(rows, error);
     sqlite3_reset(rows->cursor);
     return step == SQLITE_DONE ? 0 : -1;
 }
 
-static void cell(sqlite3_stmt *statement, int index, struct rows_value *out)
+void rows_cell(sqlite3_stmt *statement, int index, struct rows_value *out)
 {
     *out = (struct rows_value){.type = sqlite3_column_type(statement, index), .text = ""};
     if (out->type == SQLITE_NULL)
@@ -433,49 +421,28 @@ int64_t rows_ordinal(const struct rows *rows)
 
 void rows_key(const struct rows *rows, struct rows_value *out)
 {
-    cell(rows->cursor, 1, out);
+    rows_cell(rows->cursor, 1, out);
 }
 
 void rows_value(const struct rows *rows, unsigned position, struct rows_value *out)
 {
     if (position < rows->field_count)
-        cell(rows->cursor, (int)position + 2, out);
+        rows_cell(rows->cursor, (int)position + 2, out);
     else
         *out = (struct rows_value){.type = SQLITE_NULL, .text = ""};
 }
 
-/* ---- look-ups ---- */
-
-int rows_find_key(struct rows *rows, const char *key, int64_t *ordinal, struct error *error)
-{
-    ROWS_LOCKED(rows);
-    STATEMENT_CLEAN sqlite3_stmt *statement = NULL;
-    if (prepare(rows,
-                "SELECT ordinal "
-                "FROM recipient "
-                "WHERE CAST(key AS TEXT) = ?1 "
-                "ORDER BY ordinal "
-                "LIMIT 1",
-                &statement, error) != 0)
-        return -1;
-    sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
-    int step = sqlite3_step(statement);
-    if (step == SQLITE_ROW)
-        *ordinal = sqlite3_column_int64(statement, 0);
-    else if (step != SQLITE_DONE)
-        return sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
-    return step == SQLITE_ROW;
-}
+/* ---- files of reports ---- */
 
 int rows_file(struct rows *rows, const char *report, const char *name, char **content, size_t *size,
               char **mime_type, struct error *error)
 {
     ROWS_LOCKED(rows);
-    if (!rows->file && prepare(rows,
-                               "SELECT content, mime_type "
-                               "FROM file "
-                               "WHERE report = ?1 AND name = ?2",
-                               &rows->file, error) != 0)
+    if (!rows->file && rows_prepare(rows,
+                                    "SELECT content, mime_type "
+                                    "FROM file "
+                                    "WHERE report = ?1 AND name = ?2",
+                                    &rows->file, error) != 0)
         return -1;
     sqlite3_bind_text(rows->file, 1, report, -1, SQLITE_STATIC);
     sqlite3_bind_text(rows->file, 2, name, -1, SQLITE_STATIC);
@@ -487,7 +454,7 @@ int rows_file(struct rows *rows, const char *report, const char *name, char **co
         if (mime_type)
             *mime_type = memory_text(column_text(rows->file, 1));
     } else if (step != SQLITE_DONE) {
-        sqlite_error(error, rows->database, "cannot read the rows file ", rows->path);
+        rows_fail(rows, error);
     }
     sqlite3_reset(rows->file);
     sqlite3_clear_bindings(rows->file);

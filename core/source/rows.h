@@ -82,6 +82,7 @@ const char *rows_uuid(const struct rows *rows);
 int64_t rows_run(const struct rows *rows);
 int64_t rows_recipients(const struct rows *rows);
 int64_t rows_created_us(const struct rows *rows);
+int rows_format(const struct rows *rows);
 unsigned rows_field_count(const struct rows *rows);
 const struct rows_field *rows_field(const struct rows *rows, unsigned position);
 
@@ -109,8 +110,42 @@ int64_t rows_ordinal(const struct rows *rows);
 void rows_key(const struct rows *rows, struct rows_value *out);
 void rows_value(const struct rows *rows, unsigned position, struct rows_value *out);
 
-/* The ordinal of a recipient by the key's text: 1 with *ordinal, 0 if there is none, -1. Walks the
- * table: for people, not for loops. */
+/* ---- what hangs on a recipient ---- */
+
+struct rows_detail {
+    const char *name;
+    int64_t row_limit; /* nobody has more rows in it */
+    unsigned field_count;
+    const struct rows_field *fields; /* without roles */
+};
+
+unsigned rows_detail_count(const struct rows *rows);
+const struct rows_detail *rows_detail(const struct rows *rows, unsigned group); /* NULL: none */
+int rows_detail_by_name(const struct rows *rows, const char *name);             /* -1: none */
+
+/* A list of a recipient: the rows of a detail group, by its number; or the persons that he stands
+ * for, with the columns of the recipients, himself first, and alone if he is. */
+#define ROWS_MEMBERS (-1)
+
+/* [any thread] How many rows it has; of members at least 1. -1: an error. */
+int64_t rows_count(struct rows *rows, int list, int64_t ordinal, struct error *error);
+
+/*
+ * [any thread] Read a recipient's list, one row after the other; memory is that of one row. Any
+ * number of walks may be under way at once; one belongs to one thread. NULL with the reason.
+ * rows_walk_next: 1 a row, 0 no more, -1. rows_walk_value: a cell of the row, or a member's key by
+ * column -1; until the next row; NULL: no such column, or no row. All walks end before rows_close.
+ */
+struct rows_walk;
+struct rows_walk *rows_walk(struct rows *rows, int list, int64_t ordinal, struct error *error);
+int rows_walk_next(struct rows_walk *walk, struct error *error);
+const struct rows_value *rows_walk_value(const struct rows_walk *walk, int column);
+void rows_walk_end(struct rows_walk *walk); /* NULL is fine */
+
+/* ---- look-ups ---- */
+
+/* The ordinal of the recipient with this key (as text), or of the unit that a person with it
+ * belongs to: 1 with *ordinal, 0 if there is none, -1. By an index, but for files of format 1. */
 int rows_find_key(struct rows *rows, const char *key, int64_t *ordinal, struct error *error);
 
 /* A report's file: copies for the caller to free(). 1, 0 if there is none, -1. `mime_type` may be
