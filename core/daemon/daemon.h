@@ -43,6 +43,10 @@ void daemon_reload(struct daemon *daemon,
 
 void operations_call(void *daemon, struct api_request *request);
 
+/* What an optional body of few keys holds, as json_unpack(3) wants it told; a key that is not told
+ * is an error. False: it is answered. */
+bool operations_read_body(struct api_request *request, const char *format, ...);
+
 /* ---- requests.c: what sites write into the definitions ---- */
 
 void requests_start(struct daemon *daemon); /* look twice a second */

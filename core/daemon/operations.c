@@ -18,14 +18,12 @@
 #include "daemon/persons.h"
 #include "daemon/previewing.h"
 #include "daemon/queries.h"
+#include "daemon/rights.h"
 #include "daemon/selecting.h"
 #include "daemon/suppressions.h"
 #include "daemon/tasks.h"
-#include "source/child.h"
 
-/* What an optional body of few keys holds, as json_unpack(3) wants it told; a key that is not told
- * is an error. False: it is answered. */
-static bool read_body(struct api_request *request, const char *format, ...)
+bool operations_read_body(struct api_request *request, const char *format, ...)
 {
     json_error_t fault;
     struct error error;
@@ -50,7 +48,23 @@ struct desk_work {
     struct daemon *daemon;
     struct api_request *request;
     json_t *body, *result;
+    json_t *queries; /* of API_PROBLEMS: all, for their sources */
 };
+
+static int put_definition(struct desk_work *desk, const char *subject, struct error *error)
+{
+    struct definitions *definitions = desk->daemon->definitions;
+    const char *kind = desk->request->kind;
+    if (!desk->request->may_sql) {
+        json_t *present = subject ? definitions_get(definitions, kind, subject, NULL) : NULL;
+        int result = rights_check_sql(present, desk->body, error);
+        json_decref(present);
+        if (result != 0)
+            return -1;
+    }
+    desk->result = definitions_put(definitions, kind, subject, desk->body, error);
+    return desk->result ? 0 : -1;
+}
 
 static int apply_definition(struct store_work *work, struct error *error)
 {
@@ -65,22 +79,43 @@ static int apply_definition(struct store_work *work, struct error *error)
         desk->result = definitions_get(definitions, request->kind, request->subject, error);
         break;
     case API_NEW:
-        desk->result = definitions_put(definitions, request->kind, NULL, desk->body, error);
-        break;
+        return put_definition(desk, NULL, error);
     case API_PUT:
-        desk->result =
-            definitions_put(definitions, request->kind, request->subject, desk->body, error);
-        break;
+        return put_definition(desk, request->subject, error);
     case API_DELETE:
         return definitions_delete(definitions, request->kind, request->subject, error);
     case API_PROBLEMS:
         if (definitions_check(definitions, error) >= 0)
             desk->result = definitions_problems(definitions, error);
-        break;
+        if (desk->result)
+            desk->queries = definitions_list(definitions, "query", error);
+        return desk->queries ? 0 : -1;
     default:
         return error_set(error, ERROR_INTERNAL, "not an operation on definitions");
     }
     return desk->result ? 0 : -1;
+}
+
+/* The definitions do not know the configuration: queries whose source is not in it. */
+static void add_unknown_sources(struct daemon *daemon, const json_t *queries, json_t *problems)
+{
+    size_t index;
+    json_t *query;
+    char now[TEXT_TIME_SIZE];
+    text_time(now, clock_now_us());
+    json_array_foreach(queries, index, query) {
+        struct error error;
+        json_t *definition = json_pack("{s:O}", "query", query);
+        json_t *sources = sources_of(daemon, definition, &error);
+        if (!sources)
+            json_array_append_new(
+                problems, json_pack("{s:s, s:O?, s:s, s:s, s:s, s:s}", "table", "query", "row",
+                                    json_object_get(query, "id"), "severity", "error", "message_en",
+                                    error.message, "message_de",
+                                    *error.german ? error.german : error.message, "found_at", now));
+        json_decref(sources);
+        json_decref(definition);
+    }
 }
 
 /* A campaign is shown with its last execution. */
@@ -110,9 +145,11 @@ static void on_definition(struct store_work *work, const struct error *failed)
     } else if (desk->request->operation == API_DELETE) {
         api_answer(desk->request, 204, NULL);
     } else {
+        add_unknown_sources(desk->daemon, desk->queries, desk->result);
         add_last_run(desk->daemon, desk->request->kind, desk->result);
         api_answer(desk->request, desk->request->operation == API_NEW ? 201 : 200, desk->result);
     }
+    json_decref(desk->queries);
     json_decref(desk->body);
     free(desk);
 }
@@ -185,7 +222,7 @@ static void start(struct daemon *daemon, struct api_request *request)
     const char *uuid = NULL;
     int force = 0;
     struct error error;
-    if (!read_body(request, "{s?b, s?s}", "force", &force, "uuid", &uuid))
+    if (!operations_read_body(request, "{s?b, s?s}", "force", &force, "uuid", &uuid))
         return;
     if (uuid && (!*uuid || strlen(uuid) > 64)) {
         error_set(&error, ERROR_INPUT, "uuid: 1 to 64 characters");
@@ -200,79 +237,6 @@ static void check(struct daemon *daemon, struct api_request *request)
 {
     launch_start(daemon, LAUNCH_CHECK, request->subject, NULL, request->user, 0, false, on_checked,
                  request);
-}
-
-/* ---- first rows of a query ---- */
-
-struct query_run {
-    struct store_work work;
-    struct daemon *daemon;
-    struct api_request *request;
-    json_int_t limit;
-    json_t *query;
-};
-
-static int apply_query(struct store_work *work, struct error *error)
-{
-    struct query_run *run = (struct query_run *)work;
-    run->query = definitions_get(run->daemon->definitions, "query", run->request->subject, error);
-    return run->query ? 0 : -1;
-}
-
-static void free_query_run(struct query_run *run)
-{
-    json_decref(run->query);
-    free(run);
-}
-
-static void on_rows(void *context, const json_t *answer, const struct error *failed)
-{
-    struct query_run *run = context;
-    if (failed) {
-        api_answer_error(run->request, failed);
-    } else {
-        json_t *body = json_copy((json_t *)answer);
-        json_object_del(body, "ok");
-        api_answer(run->request, 200, body);
-    }
-    free_query_run(run);
-}
-
-static void on_query(struct store_work *work, const struct error *failed)
-{
-    struct query_run *run = (struct query_run *)work;
-    struct error error;
-    json_t *sources = NULL;
-    json_t *definition =
-        json_pack("{s:o, s:O?}", "query",
-                  json_pack("{s:O?}", "source", json_object_get(run->query, "source")), "group",
-                  json_array_get(json_object_get(run->query, "groups"), 0));
-    if (!failed && !(sources = sources_of(run->daemon, definition, &error)))
-        failed = &error;
-    if (failed) {
-        api_answer_error(run->request, failed);
-        free_query_run(run);
-    } else {
-        json_t *request = reader_request("rows", sources, definition);
-        json_object_set_new(request, "limit", json_integer(run->limit));
-        reader_start(run->daemon->loop, request, on_rows, run);
-        json_decref(request);
-    }
-    json_decref(definition);
-    json_decref(sources);
-}
-
-static void query(struct daemon *daemon, struct api_request *request)
-{
-    json_int_t limit = 20;
-    if (!read_body(request, "{s?I}", "limit", &limit))
-        return;
-    struct query_run *run = memory_new(sizeof *run);
-    run->work = (struct store_work){.apply = apply_query, .done = on_query};
-    run->daemon = daemon;
-    run->request = request;
-    run->limit = limit;
-    store_submit(daemon->desk, &run->work);
 }
 
 /* ---- runs ---- */
@@ -469,15 +433,13 @@ void operations_call(void *context, struct api_request *request)
     case API_CAMPAIGN_PREVIEW:
         previewing_start(daemon, request);
         break;
-    case API_QUERY_RUN:
-        query(daemon, request);
-        break;
     case API_CAMPAIGN_RECIPIENTS:
         selecting_call(daemon, request);
         break;
     case API_SOURCES:
     case API_SOURCE_TABLES:
     case API_SOURCE_TEST:
+    case API_QUERY_RUN:
     case API_QUERY_GROUPS:
     case API_QUERY_SQL:
     case API_QUERY_FIELDS:
@@ -503,6 +465,7 @@ void operations_call(void *context, struct api_request *request)
         persons_call(daemon, request);
         break;
     case API_IMPORT_PUT:
+    case API_IMPORT_DELETE:
         imports_call(daemon, request);
         break;
     case API_RUNS:
