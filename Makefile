@@ -16,12 +16,19 @@ sysconfdir  ?= /etc
 unitdir     ?= /lib/systemd/system
 sysusersdir ?= /usr/lib/sysusers.d
 
+# Drivers of sources that can be left out: make WITH_POSTGRES=no. Their client libraries are not linked: who uses them opens them.
+WITH_POSTGRES ?= yes
+WITH_ODBC     ?= yes
+LEFT_OUT := $(if $(filter yes,$(WITH_POSTGRES)),,postgres) $(if $(filter yes,$(WITH_ODBC)),,odbc)
+OPENED   := $(if $(filter yes,$(WITH_POSTGRES)),libpq) $(if $(filter yes,$(WITH_ODBC)),odbc)
+
 PACKAGES_BUILD := gcc make pkg-config libc6-dev libuv1-dev libsqlite3-dev libcurl4-openssl-dev libinih-dev \
     libmicrohttpd-dev libjansson-dev libarchive-dev libsodium-dev libpango1.0-dev libcairo2-dev libgumbo-dev \
-    libgmime-3.0-dev fonts-liberation2
+    libgmime-3.0-dev fonts-liberation2 $(and $(filter yes,$(WITH_POSTGRES)),libpq-dev) \
+    $(and $(filter yes,$(WITH_ODBC)),unixodbc-dev)
 PACKAGES_DEMO  := sqlite3 python3-minimal libpython3-stdlib
 PACKAGES_TEST  := $(PACKAGES_DEMO) libcmocka-dev python3-pytest python3-pytest-xdist python3-aiosmtpd python3-pikepdf \
-    postfix poppler-utils systemd procps unzip
+    postfix poppler-utils systemd procps unzip postgresql-15
 PACKAGES_CHECK := clang clang-format cppcheck systemd
 PACKAGES_MODEL := spin
 PACKAGES_BENCH := $(PACKAGES_TEST) nginx-light
@@ -44,13 +51,14 @@ endif
 pkg_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pkg_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 CPPFLAGS_ALL := -D_GNU_SOURCE -Icore -Icore/include -DCAMPAIGND_VERSION='"$(VERSION)"' \
+    $(if $(filter yes,$(WITH_POSTGRES)),-DWITH_POSTGRES) $(if $(filter yes,$(WITH_ODBC)),-DWITH_ODBC) \
     -DCAMPAIGND_LIBRARY_DIR='"$(libdir)/campaignd"' -DCAMPAIGND_CONFIGURATION='"$(sysconfdir)/campaignd/campaignd.conf"'
 CFLAGS_ALL = -std=gnu11 $(OPTIMIZE) $(WARNINGS) $(HARDENED) -fPIC -fvisibility=hidden -pthread $(CPPFLAGS_ALL) $(CFLAGS)
 LDFLAGS_EXE := -pie -Wl,-z,relro,-z,now $(LINK_SANITIZE) $(LDFLAGS)
 LDFLAGS_SO  := -shared -Wl,-z,relro,-z,now $(LINK_SANITIZE) $(LDFLAGS)
 
 CORE_FOLDERS := base wire conf store source report run host api daemon
-CORE_SOURCES := $(foreach folder,$(CORE_FOLDERS),$(wildcard core/$(folder)/*.c))
+CORE_SOURCES := $(filter-out $(LEFT_OUT:%=core/source/driver_%.c),$(foreach folder,$(CORE_FOLDERS),$(wildcard core/$(folder)/*.c)))
 CORE_OBJECTS := $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
 BASE_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/base/*.c))
 CTL_OBJECTS  := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/ctl/*.c))
@@ -89,7 +97,7 @@ $(BUILD)/obj/core/ctl/%.o: core/ctl/%.c
 
 $(BUILD)/obj/core/%.o: core/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(call pkg_cflags,$(LIBRARIES)) -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS_ALL) $(call pkg_cflags,$(LIBRARIES) $(OPENED)) -MMD -MP -c $< -o $@
 
 $(BUILD)/libcore.a: $(filter-out %/daemon/main.o,$(CORE_OBJECTS))
 	@rm -f $@
@@ -174,12 +182,13 @@ bench: deps ## the figures beside the peers', into build/bench.json
 	@$(MAKE) --no-print-directory -s $(PARALLEL) binaries test-plugins
 	@CAMPAIGND_BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/bench.py
 
-# Objects know where they will be installed: another prefix makes those anew.
-INSTALLED_AT = $(libdir) $(sysconfdir)
+# Objects know where they will be installed, and what is left out: another prefix makes those anew.
+INSTALLED_AT = $(libdir) $(sysconfdir) $(LEFT_OUT)
 $(BUILD)/installed-at: $(if $(filter-out $(shell cat $(BUILD)/installed-at 2>/dev/null),$(INSTALLED_AT)),FORCE)
 	@mkdir -p $(@D)
 	@echo '$(INSTALLED_AT)' >$@
-$(BUILD)/obj/core/conf/keys.o $(BUILD)/obj/core/daemon/main.o: $(BUILD)/installed-at
+$(BUILD)/obj/core/conf/keys.o $(BUILD)/obj/core/conf/sources.o $(BUILD)/obj/core/source/source.o \
+    $(BUILD)/obj/core/daemon/main.o: $(BUILD)/installed-at
 .PHONY: FORCE
 
 DESTDIR ?=

@@ -20,6 +20,7 @@
 #include "conf/ini.h"
 #include "conf/keys.h"
 #include "conf/problems.h"
+#include "conf/sources.h"
 
 #define INCLUDES_MAX 100 /* patterns */
 
@@ -205,10 +206,20 @@ static void on_entry(void *context, int line, const char *name, const char *valu
 
 /* ---- sections ---- */
 
+static void check_source(struct load *load)
+{
+    int lines[CONF_KEYS_MAX];
+    for (size_t i = 0; i < conf_key_count; i++)
+        lines[i] = load->seen[i].line;
+    conf_source_check(load->target, load->shown, load->begun.line, lines, load->problems);
+}
+
 static void end_section(struct load *load)
 {
     if (load->target && (load->scope == CONF_SOURCE || load->scope == CONF_ACTION)) {
         complete(load, load->scope, load->target);
+        if (load->scope == CONF_SOURCE)
+            check_source(load);
         for (size_t i = 0; i < conf_key_count; i++)
             if (conf_keys[i].scope == load->scope)
                 load->seen[i] = (struct place){0};
@@ -466,6 +477,8 @@ void conf_free(struct conf *conf)
 {
     if (!conf)
         return;
+    for (size_t i = 0; i < conf->source_count; i++)
+        conf_source_forget(&conf->sources[i]);
     free(conf->sources);
     free(conf->actions);
     arena_free(conf->texts);

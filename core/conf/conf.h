@@ -12,6 +12,7 @@
 #ifndef CAMPAIGND_CONF_CONF_H
 #define CAMPAIGND_CONF_CONF_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -65,10 +66,14 @@ struct conf_daemon {
 struct conf_http {
     const char *socket;
     const char *socket_group; /* NULL: none */
+    const char *sql_group;    /* whose members may write SQL; NULL: all who may use the socket */
     int64_t max_body_bytes;
 };
 
-enum conf_driver { CONF_DRIVER_SQLITE };
+enum conf_driver { CONF_DRIVER_NONE, CONF_DRIVER_SQLITE, CONF_DRIVER_POSTGRES, CONF_DRIVER_ODBC };
+
+/* As it is written: "sqlite", …; "" for none. */
+const char *conf_driver_name(enum conf_driver driver);
 
 struct conf_source {
     const char *name;
@@ -76,7 +81,11 @@ struct conf_source {
     const char *file;  /* where its section stands: absolute path, line */
     int line;
     enum conf_driver driver;
-    const char *path;
+    const char *path;           /* sqlite: the database file; NULL: another driver */
+    const char *connection;     /* the others: how to reach the server; holds no password */
+    const char *password;       /* itself, wiped by conf_free; NULL: none */
+    const char *catalogue_file; /* absolute; NULL: none */
+    json_t *catalogue;          /* what stands in it, an object; NULL: none */
     int64_t time_limit_us;
     int64_t max_rows;
 };

@@ -18,7 +18,7 @@
 #define SOCKET_PATH_MOST 107 /* sun_path of unix(7), with its zero byte */
 
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
-static const char *const drivers[] = {"sqlite", NULL};
+static const char *const drivers[] = {"sqlite", "postgres", "odbc", NULL};
 
 #define AT_DAEMON(field) .scope = CONF_DAEMON, .offset = offsetof(struct conf_daemon, field)
 #define AT_HTTP(field) .scope = CONF_HTTP, .offset = offsetof(struct conf_http, field)
@@ -51,13 +51,21 @@ const struct conf_key conf_keys[] = {
      .standard = "/run/campaignd/campaignd.sock", .help = "the unix socket of the API"},
     {AT_HTTP(socket_group), .name = "socket_group", .type = CONF_TEXT,
      .help = "the group that may use the socket"},
+    {AT_HTTP(sql_group), .name = "sql_group", .type = CONF_TEXT,
+     .help = "the group that may write SQL"},
     {AT_HTTP(max_body_bytes), .name = "max_body", .type = CONF_SIZE, .least = KB, .most = GB,
      .standard = "16MB", .help = "the largest request body"},
 
     {AT_SOURCE(driver), .name = "driver", .type = CONF_CHOICE, .choices = drivers,
      .least = CONF_DRIVER_SQLITE, .required = true, .help = "the kind of database"},
-    {AT_SOURCE(path), .name = "path", .type = CONF_PATH, .most = PATH_MOST, .required = true,
+    {AT_SOURCE(path), .name = "path", .type = CONF_PATH, .most = PATH_MOST,
      .help = "the database file"},
+    {AT_SOURCE(connection), .name = "connection", .type = CONF_TEXT,
+     .help = "how to reach the server"},
+    {AT_SOURCE(password), .name = "password", .type = CONF_SECRET,
+     .help = "where the server's password is: file:PATH or credential:NAME"},
+    {AT_SOURCE(catalogue_file), .name = "catalogue", .type = CONF_PATH, .most = PATH_MOST,
+     .help = "a file that says what of it clerks see"},
     {AT_SOURCE(time_limit_us), .name = "time_limit", .type = CONF_DURATION, .least = MILLISECOND,
      .most = 7 * DAY, .standard = "5m", .help = "how long one query may take"},
     {AT_SOURCE(max_rows), .name = "max_rows", .type = CONF_INTEGER, .least = 1,
@@ -212,6 +220,17 @@ static int set_name(const struct conf_key *key, const char *value, const char **
     return 0;
 }
 
+static int set_secret(const char *value, const char *from, const char **target, struct arena *arena,
+                      struct error *error)
+{
+    BUFFER_CLEAN struct buffer secret = {0};
+    if (conf_secret(value, from, &secret, error) != 0)
+        return -1;
+    *target = arena_text_n(arena, secret.data, secret.size);
+    memory_wipe(secret.data, secret.capacity);
+    return 0;
+}
+
 int conf_key_set(const struct conf_key *key, const char *value, const char *from, void *target,
                  struct arena *arena, struct error *error)
 {
@@ -235,6 +254,8 @@ int conf_key_set(const struct conf_key *key, const char *value, const char *from
         return set_boolean(key, value, field, error);
     case CONF_CHOICE:
         return set_choice(key, value, field, error);
+    case CONF_SECRET:
+        return set_secret(value, from, field, arena, error);
     case CONF_INCLUDE:
         return 0;
     }

@@ -24,6 +24,7 @@ enum conf_type {
     CONF_DURATION, /* int64_t microseconds, from `least` to `most` */
     CONF_SIZE,     /* int64_t bytes, from `least` to `most` */
     CONF_CHOICE,   /* an enum (int): `least` for the first of `choices`, and so on */
+    CONF_SECRET,   /* const char *: the secret itself, which its owner wipes */
     CONF_INCLUDE,  /* nothing: the reader keeps the patterns */
 };
 

@@ -168,7 +168,7 @@ static void check_sources(const struct conf *conf, size_t *errors)
 {
     for (size_t i = 0; i < conf->source_count; i++) {
         const struct conf_source *source = &conf->sources[i];
-        if (access(source->path, R_OK) == 0)
+        if (!source->path || access(source->path, R_OK) == 0)
             continue;
         ++*errors;
         fprintf(stderr, "%s:%d: source »%s«: cannot read %s: %s\n", source->file, source->line,

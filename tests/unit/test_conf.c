@@ -129,6 +129,7 @@ static void an_empty_file_gives_all_defaults(void **state)
     assert_int_equal(conf->daemon.recovery_wait_us, 10000000);
     assert_string_equal(conf->http.socket, "/run/campaignd/campaignd.sock");
     assert_null(conf->http.socket_group);
+    assert_null(conf->http.sql_group);
     assert_int_equal(conf->http.max_body_bytes, 16 << 20);
     assert_int_equal(conf->source_count, 0);
     assert_int_equal(conf->action_count, 0);
@@ -145,6 +146,9 @@ static void a_source_and_an_action_have_defaults(void **state)
     assert_int_equal(source->time_limit_us, 300000000);
     assert_int_equal(source->max_rows, 10000000);
     assert_null(source->label);
+    assert_null(source->connection);
+    assert_null(source->password);
+    assert_null(source->catalogue);
     const struct conf_action *action = conf_action(conf, "a");
     assert_non_null(action);
     assert_string_equal(action->plugin, "print");
@@ -163,7 +167,7 @@ static void every_key_is_taken(void **state)
     CONF_CLEAN struct conf *conf =
         load_text("[daemon]\nstate_dir = /s\nuser = u\nsite_group = g\nlibrary_dir = /l\n"
                   "plugin_dir = /p\nlog_level = debug\nstop_timeout = 2m\nrecovery_wait = 250ms\n"
-                  "[http]\nsocket = /h\nsocket_group = hg\nmax_body = 64KB\n"
+                  "[http]\nsocket = /h\nsocket_group = hg\nsql_group = sg\nmax_body = 64KB\n"
                   "[source.s]\ndriver = sqlite\npath = /d\ntime_limit = 2h\nmax_rows = 7\n"
                   "label = Größe\n"
                   "[action.a]\nplugin = e-mail_2\nworkers = 64\ndurable_begin = no\n"
@@ -178,6 +182,7 @@ static void every_key_is_taken(void **state)
     assert_int_equal(conf->daemon.recovery_wait_us, 250000);
     assert_string_equal(conf->http.socket, "/h");
     assert_string_equal(conf->http.socket_group, "hg");
+    assert_string_equal(conf->http.sql_group, "sg");
     assert_int_equal(conf->http.max_body_bytes, 65536);
     assert_string_equal(conf->sources[0].path, "/d");
     assert_int_equal(conf->sources[0].time_limit_us, INT64_C(7200000000));
@@ -189,6 +194,78 @@ static void every_key_is_taken(void **state)
     assert_int_equal(conf->actions[0].retry_after_us, 5000000);
     assert_int_equal(conf->actions[0].give_up_after_us, INT64_C(86400000000));
     assert_string_equal(conf->actions[0].label, "Post");
+}
+
+static void a_server_is_reached_by_connection_and_password(void **state)
+{
+    (void)state;
+    write_text("pw", "hunter2\n");
+    CONF_CLEAN struct conf *conf =
+        load_text("[source.p]\ndriver = postgres\nconnection = host=h dbname=d user=u\n"
+                  "password = file:pw\n"
+                  "[source.o]\ndriver = odbc\nconnection = Driver=MariaDB;Server=h\n");
+    assert_int_equal(conf->sources[0].driver, CONF_DRIVER_POSTGRES);
+    assert_string_equal(conf->sources[0].connection, "host=h dbname=d user=u");
+    assert_string_equal(conf->sources[0].password, "hunter2");
+    assert_null(conf->sources[0].path);
+    assert_int_equal(conf->sources[1].driver, CONF_DRIVER_ODBC);
+    assert_string_equal(conf->sources[1].connection, "Driver=MariaDB;Server=h");
+    assert_string_equal(conf_driver_name(conf->sources[0].driver), "postgres");
+    assert_string_equal(conf_driver_name(conf->sources[1].driver), "odbc");
+}
+
+static void a_connection_that_holds_a_password_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "host=h password=hunter2",
+        "PASSWORD = hunter2 host=h",
+        "Driver=x;Server=y;PWD=hunter2",
+        "driver=x;pwd={hunter2}",
+        "Server=y;Password=hunter2;Driver=x",
+        "postgresql://u:hunter2@h/d",
+        "postgres://h/d?user=u&password=hunter2",
+        "host=h sslpassword=hunter2",
+    };
+    static const char *const good[] = {
+        "host=h passfile=/x",          "postgresql://u@h:5432/d?sslmode=require",
+        "postgresql:///d?host=/run/x", "Driver=x;Server=y;Port=3306",
+        "host=password dbname=pwd",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        FREE_CLEAN char *text =
+            memory_format("[source.p]\ndriver = odbc\nconnection = %s\n", bad[i]);
+        write_text("a.conf", text);
+        FREE_CLEAN char *problems = load_bad();
+        assert_contains(problems, "a.conf:3: the connection holds a password");
+        assert_null(strstr(problems, "hunter2"));
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        FREE_CLEAN char *text =
+            memory_format("[source.p]\ndriver = postgres\nconnection = %s\n", good[i]);
+        conf_free(load_text(text));
+    }
+}
+
+static void a_catalogue_is_read_from_its_file(void **state)
+{
+    (void)state;
+    static const char text[] = "[source.s]\ndriver = sqlite\npath = s.db\ncatalogue = c.json\n";
+    write_text("c.json", "{\"tables\": {\"customer\": {\"hidden\": true}}}");
+    CONF_CLEAN struct conf *conf = load_text(text);
+    FREE_CLEAN char *path = path_of("c.json");
+    assert_string_equal(conf->sources[0].catalogue_file, path);
+    assert_true(json_is_object(json_object_get(conf->sources[0].catalogue, "tables")));
+
+    write_text("c.json", "{\"tables\":\n  {,}\n}");
+    FREE_CLEAN char *problems = load_bad();
+    assert_contains(problems, "c.json:2: this is not JSON: ");
+    write_text("c.json", "{\"a\": 1,\n\"a\": 2}");
+    FREE_CLEAN char *twice = load_bad();
+    assert_contains(twice, "c.json:2: this is not JSON: duplicate");
+    write_text("c.json", "[]");
+    FREE_CLEAN char *list = load_bad();
+    assert_contains(list, "c.json:1: a catalogue is one JSON object");
 }
 
 static void a_plugins_settings_stay_raw_and_in_order(void **state)
@@ -377,8 +454,30 @@ static const struct {
      "a.conf:6: there is a [action.a] already in a.conf:1; rename one of the two\n"},
     {"[source.a]\ndriver = sqlite\npath = p\n[source.a]\ndriver = sqlite\npath = p\n",
      "a.conf:4: there is a [source.a] already in a.conf:1; rename one of the two\n"},
-    {"\n[source.a]\n", "a.conf:2: driver is missing: add »driver = …«, the kind of database\n"
-                       "a.conf:2: path is missing: add »path = …«, the database file\n"},
+    {"\n[source.a]\n", "a.conf:2: driver is missing: add »driver = …«, the kind of database\n"},
+    {"\n[source.a]\ndriver = sqlite\n",
+     "a.conf:2: path is missing: add »path = …«, the database file\n"},
+    {"[source.a]\ndriver = postgres\n", "a.conf:1: connection is missing: add »connection = …«, as "
+                                        "in »host=db.example.org dbname=shop "
+                                        "user=campaignd«\n"},
+    {"[source.a]\ndriver = odbc\n",
+     "a.conf:1: connection is missing: add »connection = …«, as in »Driver=MariaDB;"
+     "Server=db.example.org;Database=shop;Uid=campaignd«\n"},
+    {"[source.a]\ndriver = postgres\nconnection = dbname=x\npath = x.db\n",
+     "a.conf:4: the driver postgres takes no path; delete the line, or choose another driver\n"},
+    {"[source.a]\ndriver = sqlite\npath = x.db\nconnection = dbname=x\n",
+     "a.conf:4: the driver sqlite takes no connection; delete the line, or choose another "
+     "driver\n"},
+    {"[source.runs]\ndriver = sqlite\npath = x.db\n",
+     "a.conf:1: the source »runs« is there already: it is campaignd's own, of its earlier runs; "
+     "rename this one\n"},
+    {"[source.imports]\ndriver = sqlite\npath = x.db\n",
+     "a.conf:1: the source »imports« is there already: it is campaignd's own, of imported tables; "
+     "rename this one\n"},
+    {"[source.a]\ndriver = postgres\nconnection = dbname=x\npassword = plain\n",
+     "a.conf:4: a secret must be given as file:PATH or credential:NAME\n"},
+    {"[source.a]\ndriver = sqlite\npath = x.db\ncatalogue = nowhere.json\n",
+     "a.conf:4: cannot open nowhere.json: No such file or directory\n"},
     {"[action.a]\nserver = s\n",
      "a.conf:1: plugin is missing: add »plugin = …«, the plugin, NAME for NAME.so\n"},
     /* keys */
@@ -389,10 +488,10 @@ static const struct {
     {"[daemon]\nsocket = /s\n",
      "a.conf:2: [daemon] has no key »socket«. It belongs to [http]. " DAEMON_KEYS},
     {"[http]\nquux = 1\n",
-     "a.conf:2: [http] has no key »quux«. Keys: socket, socket_group, max_body\n"},
+     "a.conf:2: [http] has no key »quux«. Keys: socket, socket_group, sql_group, max_body\n"},
     {"[source.a]\ndriver = sqlite\npath = p\ntime = 5m\n",
      "a.conf:4: [source.NAME] has no key »time«. Did you mean »time_limit«? "
-     "Keys: driver, path, time_limit, max_rows, label\n"},
+     "Keys: driver, path, connection, password, catalogue, time_limit, max_rows, label\n"},
     {"[daemon]\nuser = u\n[http]\n[daemon]\nuser = v\n",
      "a.conf:5: user was given already in a.conf:2; delete one of the two\n"},
     {"[action.a]\nplugin = p\nserver = s\nserver = t\n",
@@ -407,8 +506,8 @@ static const struct {
                                        "time like 30s, 5m or 2h, from 0s to 1d\n"},
     {"[http]\nmax_body = 2GB\n", "a.conf:2: »2GB« does not fit max_body: expected is a size like "
                                  "512KB, 16MB or 1GB, from 1KB to 1GB\n"},
-    {"[source.a]\ndriver = postgres\npath = p\n",
-     "a.conf:2: there is no driver »postgres«; drivers: sqlite\n"},
+    {"[source.a]\ndriver = oracle\npath = p\n",
+     "a.conf:2: there is no driver »oracle«; drivers: sqlite, postgres, odbc\n"},
     {"[source.a]\ndriver = sqlite\npath = p\nmax_rows = 1e6\n",
      "a.conf:4: »1e6« does not fit max_rows: expected is a whole number, from 1 to 1000000000\n"},
     {"[action.a]\nplugin = p\nworkers = 65\n",
@@ -760,6 +859,9 @@ int main(void)
         TEST(an_empty_file_gives_all_defaults),
         TEST(a_source_and_an_action_have_defaults),
         TEST(every_key_is_taken),
+        TEST(a_server_is_reached_by_connection_and_password),
+        TEST(a_connection_that_holds_a_password_is_refused),
+        TEST(a_catalogue_is_read_from_its_file),
         TEST(a_plugins_settings_stay_raw_and_in_order),
         TEST(relative_paths_count_from_the_file_that_names_them),
         TEST(a_relative_configuration_gives_absolute_paths),
