@@ -449,6 +449,7 @@ static int start_parts(struct daemon *daemon, struct error *error)
     struct api_options door = {
         .socket = conf->http.socket,
         .socket_group = conf->http.socket_group,
+        .sql_group = conf->http.sql_group,
         .max_body = (size_t)conf->http.max_body_bytes,
     };
     if (!(daemon->store = store_start(daemon->loop, error)) ||
