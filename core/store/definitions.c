@@ -265,24 +265,21 @@ int definitions_changed(struct definitions *definitions)
 
 /* ---- documents ---- */
 
-static const struct table *kind_table(const char *kind, struct error *error)
+static const struct table *kind_table(const char *kind, struct trouble *why)
 {
     const struct table *table = table_of_kind(kind);
     if (!table)
-        error_set(error, ERROR_INPUT, "there is no kind of definition »%.100s«", kind);
+        trouble_set(why, ERROR_INPUT, MESSAGE_NO_KIND, NULL, 0, kind, NULL, NULL);
     return table;
 }
 
-static int64_t find(struct definitions *d, const struct table *table, const char *name_or_id,
-                    struct error *error)
+int64_t document_find(struct definitions *d, const struct table *table, const char *name_or_id,
+                      struct trouble *why)
 {
-    struct trouble why = {0};
-    int64_t id = table_find(d, table, name_or_id, &why);
-    if (id < 0)
-        return trouble_tell(&why, error);
+    int64_t id = table_find(d, table, name_or_id, why);
     if (id == 0)
-        return error_set(error, ERROR_NOT_FOUND, "there is no %s »%.200s«", table_name(table),
-                         name_or_id);
+        return trouble_set(why, ERROR_NOT_FOUND, MESSAGE_UNKNOWN, table_name(table), 0,
+                           table_kind(table), name_or_id, NULL);
     return id;
 }
 
@@ -307,16 +304,13 @@ static void add_version(json_t *document)
     json_object_set_new(document, "version", json_string(version));
 }
 
-static json_t *get(struct definitions *d, const struct table *table, int64_t id,
-                   struct error *error)
+json_t *document_get(struct definitions *d, const struct table *table, int64_t id,
+                     struct trouble *why)
 {
-    struct trouble why = {0};
     table_refill_budget(d);
-    json_t *document = table_load(d, table, id, DEPTH_WHOLE, &why);
-    if (!document) {
-        trouble_tell(&why, error);
+    json_t *document = table_load(d, table, id, DEPTH_WHOLE, why);
+    if (!document)
         return NULL;
-    }
     add_identity(document, id);
     add_version(document);
     return document;
@@ -356,13 +350,11 @@ static json_t *list(struct definitions *d, const struct table *table, struct tro
 
 json_t *definitions_list(struct definitions *definitions, const char *kind, struct error *error)
 {
-    const struct table *table = kind_table(kind, error);
     struct trouble why = {0};
+    const struct table *table = kind_table(kind, &why);
     TRANSACTION_CLEAN struct transaction transaction = {0};
-    if (!table)
-        return NULL;
     json_t *result = NULL;
-    if (definitions_enter(&transaction, definitions, false, &why) == 0)
+    if (table && definitions_enter(&transaction, definitions, false, &why) == 0)
         result = list(definitions, table, &why);
     if (!result)
         trouble_tell(&why, error);
@@ -372,30 +364,28 @@ json_t *definitions_list(struct definitions *definitions, const char *kind, stru
 json_t *definitions_get(struct definitions *definitions, const char *kind, const char *name_or_id,
                         struct error *error)
 {
-    const struct table *table = kind_table(kind, error);
     struct trouble why = {0};
+    const struct table *table = kind_table(kind, &why);
     TRANSACTION_CLEAN struct transaction transaction = {0};
-    if (!table)
-        return NULL;
-    if (definitions_enter(&transaction, definitions, false, &why) < 0) {
+    int64_t id = -1;
+    if (table && definitions_enter(&transaction, definitions, false, &why) == 0)
+        id = document_find(definitions, table, name_or_id, &why);
+    json_t *document = id < 0 ? NULL : document_get(definitions, table, id, &why);
+    if (!document)
         trouble_tell(&why, error);
-        return NULL;
-    }
-    int64_t id = find(definitions, table, name_or_id, error);
-    return id < 0 ? NULL : get(definitions, table, id, error);
+    return document;
 }
 
 int64_t definitions_find(struct definitions *definitions, const char *kind, const char *name_or_id,
                          struct error *error)
 {
-    const struct table *table = kind_table(kind, error);
     struct trouble why = {0};
+    const struct table *table = kind_table(kind, &why);
     TRANSACTION_CLEAN struct transaction transaction = {0};
-    if (!table)
-        return -1;
-    if (definitions_enter(&transaction, definitions, false, &why) < 0)
-        return trouble_tell(&why, error);
-    return find(definitions, table, name_or_id, error);
+    int64_t id = -1;
+    if (table && definitions_enter(&transaction, definitions, false, &why) == 0)
+        id = document_find(definitions, table, name_or_id, &why);
+    return id < 0 ? trouble_tell(&why, error) : id;
 }
 
 /* „Kampagne 2026-11-24 Nr. 3": the first number of the day that is free, after all that are there.
@@ -422,107 +412,199 @@ static char *new_campaign_name(struct definitions *d, struct trouble *why)
 
 /* The name that a document without one gets. NULL: none. */
 static int add_name(struct definitions *d, const struct table *table, const char *name_or_id,
-                    int64_t id, json_t *document, struct error *error)
+                    int64_t id, json_t *document, struct trouble *why)
 {
     if (!json_is_object(document) || json_object_get(document, "name"))
         return 0;
-    struct trouble why = {0};
     if (!id && text_equal(table_name(table), "campaign")) {
-        FREE_CLEAN char *name = new_campaign_name(d, &why);
+        FREE_CLEAN char *name = new_campaign_name(d, why);
         if (!name)
-            return trouble_tell(&why, error);
+            return -1;
         json_object_set_new(document, "name", json_string(name));
     } else if (id) {
-        JSON_CLEAN json_t *now = table_load(d, table, id, DEPTH_LIST, &why);
+        JSON_CLEAN json_t *now = table_load(d, table, id, DEPTH_LIST, why);
         if (!now)
-            return error_set(error, ERROR_INPUT,
-                             "name: must be given (%s »%.100s« has none that "
-                             "can be read)",
-                             table_name(table), name_or_id);
+            return trouble_set(why, ERROR_INPUT, MESSAGE_NAME_UNREADABLE, table_name(table), id,
+                               table_kind(table), name_or_id, NULL);
         json_object_set(document, "name", json_object_get(now, "name"));
     }
     return 0;
 }
 
 static int check_version(struct definitions *d, const struct table *table, const char *name_or_id,
-                         int64_t id, const json_t *document, struct error *error)
+                         int64_t id, const json_t *document, struct trouble *why)
 {
     const json_t *version = json_object_get(document, "version");
     if (!version || json_is_null(version))
         return 0;
     if (!json_is_string(version))
-        return error_set(error, ERROR_INPUT, "version: a text is expected, as get returns it");
-    JSON_CLEAN json_t *now = get(d, table, id, error);
+        return trouble_set(why, ERROR_INPUT, MESSAGE_EXPECT_TEXT, table_name(table), id, "version",
+                           NULL, NULL);
+    JSON_CLEAN json_t *now = document_get(d, table, id, why);
     if (!now)
         return -1;
     if (json_equal(version, json_object_get(now, "version")))
         return 0;
-    return error_set(error, ERROR_CONFLICT,
-                     "%s »%.200s« was changed by somebody else since you read it: read it again",
-                     table_name(table), name_or_id);
+    return trouble_set(why, ERROR_CONFLICT, MESSAGE_CHANGED, table_name(table), id,
+                       table_kind(table), name_or_id, NULL);
 }
 
-static int check_id(int64_t id, const json_t *document, struct error *error)
+static int check_id(int64_t id, const json_t *document, struct trouble *why)
 {
     const json_t *given = json_object_get(document, "id");
     if (!given || !id || (json_is_integer(given) && json_integer_value(given) == id))
         return 0;
-    return error_set(error, ERROR_INPUT, "id: it is %lld and cannot be changed", (long long)id);
+    char number[40];
+    snprintf(number, sizeof number, "%lld", (long long)id);
+    return trouble_set(why, ERROR_INPUT, MESSAGE_ID, NULL, id, number, NULL, NULL);
 }
 
 /* Another definition of that name? */
 static int check_name(struct definitions *d, const struct table *table, int64_t id,
-                      const json_t *document, struct error *error)
+                      const json_t *document, struct trouble *why)
 {
     const char *name = json_string_value(json_object_get(document, "name"));
     if (!name)
         return 0;
-    struct trouble why = {0};
-    int64_t other = table_find_name(d, table_name(table), name, &why);
+    int64_t other = table_find_name(d, table_name(table), name, why);
     if (other < 0)
-        return trouble_tell(&why, error);
+        return -1;
     if (other == 0 || other == id)
         return 0;
-    return error_set(error, ERROR_CONFLICT, "name: there is a %s »%.200s« already",
-                     table_name(table), name);
+    return trouble_set(why, ERROR_CONFLICT, MESSAGE_NAME_TAKEN, table_name(table), id,
+                       table_kind(table), name, NULL);
+}
+
+/* With reports to be made distributors of, there must be a category that does it: 1, 0, -1. */
+static int has_distributors(struct definitions *d, struct trouble *why)
+{
+    STATEMENT_CLEAN sqlite3_stmt *row = NULL;
+    if (definitions_prepare(d, "SELECT 1 FROM category WHERE distributor = 1 LIMIT 1", &row, why) <
+        0)
+        return -1;
+    int result = sqlite3_step(row);
+    return result == SQLITE_ROW ? 1 : result == SQLITE_DONE ? 0 : trouble_sql(why, d, "category");
+}
+
+/* What rows cannot say of themselves. `had`: were there distributors' categories before. */
+static int check_whole(struct definitions *d, const struct table *table, int64_t id, int had,
+                       struct trouble *why)
+{
+    if (text_equal(table_kind(table), "query"))
+        return query_check(d, id, why);
+    if (!had || !text_equal(table_kind(table), "category"))
+        return 0;
+    int has = has_distributors(d, why);
+    JSON_CLEAN json_t *category = has == 0 ? table_load(d, table, id, DEPTH_LIST, why) : NULL;
+    if (has == 0)
+        return trouble_set(why, ERROR_CONFLICT, MESSAGE_LAST_DISTRIBUTOR, "category", id,
+                           json_string_value(json_object_get(category, "name")), NULL, NULL);
+    return has < 0 ? -1 : 0;
 }
 
 static int put(struct definitions *d, const struct table *table, const char *name_or_id,
-               json_t *document, int64_t *id, struct error *error)
+               json_t *document, int64_t *id, struct trouble *why)
 {
-    *id = name_or_id ? find(d, table, name_or_id, error) : 0;
-    if (*id < 0 || check_id(*id, document, error) < 0 ||
-        (*id && check_version(d, table, name_or_id, *id, document, error) < 0) ||
-        add_name(d, table, name_or_id, *id, document, error) < 0 ||
-        check_name(d, table, *id, document, error) < 0)
+    int had = has_distributors(d, why);
+    *id = name_or_id ? document_find(d, table, name_or_id, why) : 0;
+    if (had < 0 || *id < 0 || check_id(*id, document, why) < 0 ||
+        (*id && check_version(d, table, name_or_id, *id, document, why) < 0) ||
+        add_name(d, table, name_or_id, *id, document, why) < 0 ||
+        check_name(d, table, *id, document, why) < 0 ||
+        table_store(d, table, id, document, why) < 0)
         return -1;
-    return table_store(d, table, id, document, error);
+    return check_whole(d, table, *id, had, why);
+}
+
+static json_t *put_and_get(struct definitions *d, const struct table *table, const char *name_or_id,
+                           json_t *document, struct trouble *why)
+{
+    int64_t id;
+    TRANSACTION_CLEAN struct transaction transaction = {0};
+    if (definitions_enter(&transaction, d, true, why) < 0 ||
+        put(d, table, name_or_id, document, &id, why) < 0)
+        return NULL;
+    JSON_CLEAN json_t *now = document_get(d, table, id, why);
+    return now && transaction_commit(&transaction, why) == 0 ? json_incref(now) : NULL;
 }
 
 json_t *definitions_put(struct definitions *definitions, const char *kind, const char *name_or_id,
                         const json_t *document, struct error *error)
 {
-    const struct table *table = kind_table(kind, error);
-    JSON_CLEAN json_t *own = json_copy((json_t *)document);
     struct trouble why = {0};
-    int64_t id;
-    TRANSACTION_CLEAN struct transaction transaction = {0};
-    if (!table)
-        return NULL;
-    if (definitions_enter(&transaction, definitions, true, &why) < 0) {
-        trouble_tell(&why, error);
-        return NULL;
-    }
-    if (put(definitions, table, name_or_id, own, &id, error) < 0)
-        return NULL;
-    JSON_CLEAN json_t *now = get(definitions, table, id, error);
+    const struct table *table = kind_table(kind, &why);
+    JSON_CLEAN json_t *own = json_copy((json_t *)document);
+    json_t *now = table ? put_and_get(definitions, table, name_or_id, own, &why) : NULL;
     if (!now)
-        return NULL;
-    if (transaction_commit(&transaction, &why) < 0) {
         trouble_tell(&why, error);
-        return NULL;
+    return now;
+}
+
+/* ---- deleting ---- */
+
+/* What uses a definition: "campaign NAME" by id or name of what is used. A report is also named by
+ * steps' parameters, a pattern by the templates. */
+static const struct user {
+    const char *kind, *user, *sql;
+} users[] = {
+    {"query", "campaign", "SELECT name FROM campaign WHERE query = ?1"},
+    {"query", "report", "SELECT name FROM report WHERE query = ?1"},
+    {"query", "query",
+     "SELECT query.name\n"
+     "FROM query_set\n"
+     "JOIN query_group ON query_group.id = query_set.query_group\n"
+     "JOIN query ON query.id = query_group.query\n"
+     "WHERE query_set.other_query = ?1\n"
+     "    AND query.id <> ?1"},
+    {"report", "campaign", "SELECT name FROM campaign WHERE distributor = ?1"},
+    {"report", "campaign",
+     "SELECT campaign.name\n"
+     "FROM step\n"
+     "JOIN campaign ON campaign.id = step.campaign\n"
+     "JOIN json_each(CASE WHEN json_valid(step.parameters) THEN step.parameters ELSE '{}' END)\n"
+     "    AS parameter\n"
+     "WHERE parameter.type = 'text'\n"
+     "    AND parameter.value = ?2"},
+    {"category", "report",
+     "SELECT report.name\n"
+     "FROM report_category\n"
+     "JOIN report ON report.id = report_category.report\n"
+     "WHERE report_category.category = ?1"},
+    {"pattern", "report",
+     "SELECT report.name\n"
+     "FROM report_variant\n"
+     "JOIN report ON report.id = report_variant.report\n"
+     "WHERE instr(replace(report_variant.html, ' ', ''), '{{>' || replace(?2, ' ', '') || '}}')\n"
+     "    OR instr(replace(report_variant.text, ' ', ''), '{{>' || replace(?2, ' ', '') || '}}')"},
+    {"pattern", "pattern",
+     "SELECT name\n"
+     "FROM address_pattern\n"
+     "WHERE instr(replace(template, ' ', ''), '{{>' || replace(?2, ' ', '') || '}}')\n"
+     "    AND id <> ?1"},
+};
+
+static int check_unused(struct definitions *d, const struct table *table, int64_t id,
+                        const char *name, struct trouble *why)
+{
+    for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
+        if (!text_equal(users[i].kind, table_kind(table)))
+            continue;
+        STATEMENT_CLEAN sqlite3_stmt *row = NULL;
+        if (definitions_prepare(d, users[i].sql, &row, why) < 0)
+            return -1;
+        sqlite3_bind_int64(row, 1, id);
+        if (strstr(users[i].sql, "?2"))
+            sqlite3_bind_text(row, 2, name, -1, SQLITE_STATIC);
+        int result = sqlite3_step(row);
+        if (result == SQLITE_DONE)
+            continue;
+        if (result != SQLITE_ROW)
+            return trouble_sql(why, d, table_name(table));
+        FREE_CLEAN char *user = memory_format("%s »%s«", users[i].user, sql_text(row, 0));
+        return trouble_set(why, ERROR_CONFLICT, MESSAGE_USED, table_name(table), id,
+                           table_kind(table), name, user);
     }
-    return json_incref(now);
+    return 0;
 }
 
 static int delete_row(struct definitions *d, const struct table *table, int64_t id,
@@ -536,25 +618,43 @@ static int delete_row(struct definitions *d, const struct table *table, int64_t 
     return sqlite3_step(row) == SQLITE_DONE ? 0 : trouble_sql(why, d, table_name(table));
 }
 
+/* "" where a site wrote something that is no text. */
+static char *name_of(struct definitions *d, const struct table *table, int64_t id)
+{
+    struct trouble why = {0};
+    FREE_CLEAN char *sql = memory_format("SELECT name FROM %s WHERE id = ?1", table_name(table));
+    STATEMENT_CLEAN sqlite3_stmt *row = NULL;
+    if (definitions_prepare(d, sql, &row, &why) < 0)
+        return memory_text("");
+    sqlite3_bind_int64(row, 1, id);
+    return memory_text(sqlite3_step(row) == SQLITE_ROW ? sql_text(row, 0) : "");
+}
+
+static int delete (struct definitions *d, const struct table *table, const char *name_or_id,
+                   struct trouble *why)
+{
+    TRANSACTION_CLEAN struct transaction transaction = {0};
+    if (definitions_enter(&transaction, d, true, why) < 0)
+        return -1;
+    int64_t id = document_find(d, table, name_or_id, why);
+    if (id < 0)
+        return -1;
+    FREE_CLEAN char *name = name_of(d, table, id);
+    int had = has_distributors(d, why);
+    if (had < 0 || check_unused(d, table, id, name, why) < 0 || delete_row(d, table, id, why) < 0)
+        return -1;
+    if (had && has_distributors(d, why) != 1)
+        return trouble_set(why, ERROR_CONFLICT, MESSAGE_LAST_DISTRIBUTOR, "category", id, name,
+                           NULL, NULL);
+    return transaction_commit(&transaction, why);
+}
+
 int definitions_delete(struct definitions *definitions, const char *kind, const char *name_or_id,
                        struct error *error)
 {
-    const struct table *table = kind_table(kind, error);
     struct trouble why = {0};
-    TRANSACTION_CLEAN struct transaction transaction = {0};
-    if (!table)
-        return -1;
-    if (definitions_enter(&transaction, definitions, true, &why) < 0)
-        return trouble_tell(&why, error);
-    int64_t id = find(definitions, table, name_or_id, error);
-    if (id < 0)
-        return -1;
-    int result = delete_row(definitions, table, id, &why);
-    if (result < 0 && sqlite3_extended_errcode(definitions->db) == SQLITE_CONSTRAINT_FOREIGNKEY)
-        return error_set(error, ERROR_CONFLICT,
-                         "%s »%.200s« is used by a campaign or report: change that first", kind,
-                         name_or_id);
-    if (result < 0 || transaction_commit(&transaction, &why) < 0)
-        return trouble_tell(&why, error);
-    return 0;
+    const struct table *table = kind_table(kind, &why);
+    if (table && delete (definitions, table, name_or_id, &why) == 0)
+        return 0;
+    return trouble_tell(&why, error);
 }

@@ -10,18 +10,27 @@
  * program's lock; it then fails with ERROR_BUSY and can be repeated as it is. Reading works while
  * another program writes.
  *
- * Documents (jansson) of the three kinds; what get returns may be changed and given to put:
- *   query     {"id", "version", "name", "source", "description", "groups": [{"name", "sql", "key",
+ * Documents (jansson) of the five kinds; what get returns may be changed and given to put:
+ *   query     {"id", "version", "name", "source", "description",
+ *              "parameters": [{"name", "label_de", "label_en", "type", "required", "default"}],
+ *              "groups": [{"name", "sql", "built": {}, "key",
  *              "fields": [{"name", "label_de", "label_en", "role", "format"}],
- *              "details": [{"name", "sql", "key"}]}]}
+ *              "details": [{"name", "sql", "built": {}, "key", "limit"}],
+ *              "sets": [{"operation", "query", "group"}]}]}
  *   report    {"id", "version", "name", "kind", "title", "description", "query",
  *              "categories": ["NAME"], "variants": {"de": {"subject", "html", "text"}},
  *              "files": [{"name", "mime_type", "content_base64"}]}
- *   campaign  {"id", "version", "name", "description", "purpose", "language", "query",
- *              "distributor", "individual_sql", "group", "filter", "created_at",
- *              "steps": [{"number", "name", "action", "after", "after_outcome", "when",
+ *   campaign  {"id", "version", "name", "description", "purpose", "purpose_reason",
+ *              "consent_reason", "language", "query", "distributor", "individual_sql",
+ *              "individual_built": {}, "group", "parameters": {}, "filter", "unit", "sample",
+ *              "created_at", "picks": {"in": ["KEY"], "out": ["KEY"]},
+ *              "steps": [{"number", "name", "action", "after", "after_outcome", "when", "recheck",
  *              "parameters": {}}], "schedules": [{"enabled", "starts_at", "time_zone", "rule",
  *              "catch_up"}]}
+ *   category  {"id", "version", "name", "distributor"}
+ *   pattern   {"id", "version", "name", "kind", "country", "language", "template"}
+ * A group has either "sql" or "built", the other is null; a campaign may have "individual_sql" or
+ * "individual_built". A long text may be given as an array of its lines, base64 as an array, too.
  * Queries, reports and categories are named by their names. "version" is a hash of the whole
  * document, so that it notices edits by other programs, too.
  */
@@ -63,8 +72,8 @@ int definitions_check(struct definitions *definitions, struct error *error);
 json_t *definitions_problems(struct definitions *definitions, struct error *error);
 
 /*
- * Documents. `kind` is "query", "report" or "campaign"; `name_or_id` is a name or else an id in
- * decimal digits. Results are new references, NULL on error. Errors of put name the place in the
+ * Documents. `kind` is one of the five above; `name_or_id` is a name or else an id in decimal
+ * digits. Results are new references, NULL on error. Errors of put name the place in the
  * document ("steps[1].after: …"). Rows that do not pass the checks are left out of the list, and
  * are an ERROR_INPUT of get.
  *
@@ -73,7 +82,8 @@ json_t *definitions_problems(struct definitions *definitions, struct error *erro
  *   gets its default; unknown keys are errors. If it has a "version" that is not the present one:
  *   ERROR_CONFLICT. Returns the document as it is now. A new campaign without a name is called
  *   „Kampagne 2026-11-24 Nr. 3".
- * delete: ERROR_CONFLICT if another definition still uses it.
+ * delete: ERROR_CONFLICT that names another definition that still uses it. Of the categories that
+ *   make distributors one must stay; put refuses to take that mark from the last one, too.
  */
 json_t *definitions_list(struct definitions *definitions, const char *kind, struct error *error);
 json_t *definitions_get(struct definitions *definitions, const char *kind, const char *name_or_id,
@@ -89,21 +99,42 @@ int64_t definitions_find(struct definitions *definitions, const char *kind, cons
 
 /*
  * Everything that a run of this campaign needs, as one document that no later edit changes:
- *   {"campaign": {"id", "name", "description", "purpose", "language", "filter"},
+ *   {"campaign": {"id", "name", "description", "purpose", "language", "filter", "unit", "sample",
+ *                 "purpose_reason", "consent_reason", "parameters": {"event": 42}},
  *    "query": {"id", "name", "source"},
- *    "group": {"name", "sql", "key", "fields": [{"name", "label_de", "label_en", "role",
- *              "format"}]},
+ *    "group": {"name", "sql", "built", "key", "fields": [{"name", "label_de", "label_en", "role",
+ *              "format"}], "details": [{"name", "sql", "built", "key", "limit"}],
+ *              "sets": [{"operation", "query": {"id", "name", "source"},
+ *              "group": {"name", "sql", "built", "key"}}]},
+ *    "picks": {"in": ["KEY"], "out": ["KEY"]},
  *    "steps": [{"number": 1, "name", "action", "after": null or a number, "after_outcome", "when",
- *               "parameters": {}}],
+ *               "recheck", "parameters": {}}],
  *    "reports": {"NAME": {"kind", "title", "variants": {"de": {"subject", "html", "text"}},
  *                "files": [{"name", "mime_type", "content_base64"}]}},
  *    "patterns": {"NAME": {"kind", "template"}}}
+ * Of "sql" and "built" one is null. The campaign's own query stands in place of the group's. The
+ * parameters are all that the query and those of its sets declare, in their types: integer a number,
+ * boolean true or false, text, decimal ("12.50") and date ("2026-11-24") a text; null for one that
+ * is not required and was not given. The reasons are "" if there is none; a campaign whose purpose
+ * is "mandatory" needs its one. Sets are one level deep: a group with sets cannot be a set.
  * Steps are numbered from 1 in their order. Reports are those that a step's parameter names (a
  * string that is a report's name). A parameter called "report" or "…_report" must name one. Values
  * that may be absent are null; fields without a row in `field` are not listed. What dangles is an
  * ERROR_INPUT that names the thing and the mend.
  */
 json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, struct error *error);
+
+/*
+ * A query alone, for lists and previews: {"query", "group", "campaign": {"parameters": {}}}, as
+ * above. `group` NULL: the only one; ERROR_INPUT that names them if there are several.
+ * `parameters` {"event": 42} are checked as a campaign's; NULL: none; JSON null: they are not asked
+ * for, those without a default are null (to show the SQL). The second has, in place of "group",
+ * "groups": all of them.
+ */
+json_t *definitions_freeze_query(struct definitions *definitions, const char *query,
+                                 const char *group, const json_t *parameters, struct error *error);
+json_t *definitions_freeze_groups(struct definitions *definitions, const char *query,
+                                  const json_t *parameters, struct error *error);
 
 /* ---- start requests ---- */
 

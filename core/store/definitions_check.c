@@ -66,7 +66,8 @@ static int check_references(struct definitions *d, const struct table *table,
 /* Not finished is no problem; it is said when somebody wants to start it. */
 static bool is_draft(const struct trouble *why)
 {
-    return why->message == MESSAGE_NO_SOURCE || why->message == MESSAGE_NO_STEPS;
+    return why->message == MESSAGE_NO_SOURCE || why->message == MESSAGE_NO_STEPS ||
+           why->message == MESSAGE_PARAMETER_MISSING || why->message == MESSAGE_NO_PURPOSE_REASON;
 }
 
 static char *campaign_name(struct definitions *d, int64_t id)
@@ -95,6 +96,24 @@ static int check_campaign(struct definitions *d, int64_t id, struct findings *fi
                 NULL);
     memcpy(cannot.error.german, german.error.german, sizeof cannot.error.german);
     findings_add_trouble(findings, &cannot);
+    return 0;
+}
+
+/* A query that has a finding already is not looked at once more as a whole. */
+static int check_queries(struct definitions *d, struct findings *findings, struct trouble *why)
+{
+    size_t count;
+    FREE_CLEAN int64_t *ids = table_ids(d, table_of_kind("query"), ROWS_MOST, &count, why);
+    if (!ids)
+        return is_finding(why) ? 0 : -1; /* too many: said before */
+    for (size_t i = 0; i < count && findings->count < FINDINGS_MOST; i++) {
+        if (query_check(d, ids[i], why) == 0)
+            continue;
+        if (!is_finding(why))
+            return -1;
+        if (!findings_has(findings, why->table, why->row))
+            findings_add_trouble(findings, why);
+    }
     return 0;
 }
 
@@ -144,7 +163,10 @@ static int look(struct definitions *d, struct findings *findings, struct trouble
         if (check_rows(d, tables_all[i], findings, why) < 0 ||
             check_references(d, tables_all[i], findings, why) < 0)
             return -1;
-    return check_requests(d, findings, why) < 0 || check_campaigns(d, findings, why) < 0 ? -1 : 0;
+    return check_requests(d, findings, why) < 0 || check_queries(d, findings, why) < 0 ||
+                   check_campaigns(d, findings, why) < 0
+               ? -1
+               : 0;
 }
 
 /* ---- the table `problem` ---- */

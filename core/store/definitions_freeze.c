@@ -71,6 +71,21 @@ static int has_distributor_category(const struct freezing *f, const char *report
                                    : trouble_sql(f->why, f->d, "report_category");
 }
 
+/* The name of a category that makes distributors: a site may have renamed the first one. */
+static char *distributors_category(const struct freezing *f)
+{
+    STATEMENT_CLEAN sqlite3_stmt *row = NULL;
+    bool found = sqlite3_prepare_v2(f->d->db,
+                                    "SELECT name\n"
+                                    "FROM category\n"
+                                    "WHERE distributor = 1\n"
+                                    "ORDER BY id\n"
+                                    "LIMIT 1",
+                                    -1, &row, NULL) == SQLITE_OK &&
+                 sqlite3_step(row) == SQLITE_ROW;
+    return memory_text(found ? sql_text(row, 0) : "Verteiler für Kampagne");
+}
+
 static json_t *distributors_query(const struct freezing *f, const char *distributor)
 {
     int64_t id;
@@ -82,7 +97,8 @@ static json_t *distributors_query(const struct freezing *f, const char *distribu
         return NULL;
     const char *query = text_of(report, "query");
     if (!has || !query) {
-        cannot(f, MESSAGE_NOT_A_DISTRIBUTOR, distributor, NULL, NULL);
+        FREE_CLEAN char *category = distributors_category(f);
+        cannot(f, MESSAGE_NOT_A_DISTRIBUTOR, distributor, category, NULL);
         return NULL;
     }
     return load_named(f, "query", query, &id);
@@ -104,7 +120,7 @@ static json_t *load_query(const struct freezing *f)
     return NULL;
 }
 
-static json_t *choose_group(const struct freezing *f, const json_t *query)
+static const json_t *choose_group(const struct freezing *f, const json_t *query)
 {
     json_t *groups = json_object_get(query, "groups"), *group;
     const char *wanted = text_of(f->campaign, "group");
@@ -126,21 +142,35 @@ static json_t *choose_group(const struct freezing *f, const json_t *query)
     return NULL;
 }
 
+/* The campaign's own query in place of the group's. */
+static void put_individual(const struct freezing *f, json_t *group)
+{
+    json_t *sql = json_object_get(f->campaign, "individual_sql");
+    json_t *built = json_object_get(f->campaign, "individual_built");
+    if (json_is_null(sql) && json_is_null(built))
+        return;
+    json_object_set(group, "sql", sql);
+    json_object_set(group, "built", built);
+}
+
 static int freeze_source(const struct freezing *f, json_t *frozen)
 {
     JSON_CLEAN json_t *query = load_query(f);
-    json_t *group = query ? choose_group(f, query) : NULL;
+    JSON_CLEAN json_t *queries = json_array();
+    const json_t *chosen = query ? choose_group(f, query) : NULL;
+    if (!chosen)
+        return -1;
+    json_array_append(queries, query);
+    json_object_set_new(frozen, "query", query_identity(query));
+    json_t *group = query_freeze_group(f->d, query, chosen, queries, f->why);
     if (!group)
         return -1;
-    static const char *const of_query[] = {"id", "name", "source", NULL};
-    static const char *const of_group[] = {"name", "sql", "key", "fields", NULL};
-    json_object_set_new(frozen, "query", pick(query, of_query));
-    json_t *picked = pick(group, of_group);
-    json_t *individual = json_object_get(f->campaign, "individual_sql");
-    if (json_is_string(individual))
-        json_object_set(picked, "sql", individual);
-    json_object_set_new(frozen, "group", picked);
-    return 0;
+    put_individual(f, group);
+    json_object_set_new(frozen, "group", group);
+    json_t *values =
+        query_freeze_parameters(queries, json_object_get(f->campaign, "parameters"), f->why);
+    return values ? json_object_set_new(json_object_get(frozen, "campaign"), "parameters", values)
+                  : -1;
 }
 
 /* ---- steps and their reports ---- */
@@ -199,18 +229,10 @@ static int freeze_steps(struct freezing *f, json_t *frozen)
 
 /* ---- patterns ---- */
 
-static const struct table *pattern_table(void)
-{
-    for (size_t i = 0; tables_all[i]; i++)
-        if (text_equal(table_name(tables_all[i]), "address_pattern"))
-            return tables_all[i];
-    return NULL;
-}
-
 static int freeze_patterns(const struct freezing *f, json_t *frozen)
 {
     static const char *const keys[] = {"kind", "template", NULL};
-    const struct table *table = pattern_table();
+    const struct table *table = table_of_kind("pattern");
     size_t count;
     FREE_CLEAN int64_t *ids = table_ids(f->d, table, 1000, &count, f->why);
     if (!ids)
@@ -228,15 +250,28 @@ static int freeze_patterns(const struct freezing *f, json_t *frozen)
 
 /* ---- the whole ---- */
 
+static json_t *reason(const struct freezing *f, const char *key)
+{
+    const char *text = text_of(f->campaign, key);
+    return json_string(text ? text : "");
+}
+
 static int freeze_all(struct freezing *f, json_t *frozen)
 {
-    static const char *const keys[] = {"id",       "name",   "description", "purpose",
-                                       "language", "filter", NULL};
-    json_object_set_new(frozen, "campaign", pick(f->campaign, keys));
-    return freeze_source(f, frozen) < 0 || freeze_steps(f, frozen) < 0 ||
-                   freeze_patterns(f, frozen) < 0
-               ? -1
-               : 0;
+    static const char *const keys[] = {"id",     "name", "description", "purpose", "language",
+                                       "filter", "unit", "sample",      NULL};
+    json_t *campaign = pick(f->campaign, keys);
+    json_object_set_new(campaign, "purpose_reason", reason(f, "purpose_reason"));
+    json_object_set_new(campaign, "consent_reason", reason(f, "consent_reason"));
+    json_object_set_new(frozen, "campaign", campaign);
+    if (freeze_source(f, frozen) < 0 || freeze_steps(f, frozen) < 0 ||
+        freeze_patterns(f, frozen) < 0)
+        return -1;
+    json_object_set(frozen, "picks", json_object_get(f->campaign, "picks"));
+    if (text_equal(text_of(campaign, "purpose"), "mandatory") &&
+        !*text_of(campaign, "purpose_reason"))
+        return cannot(f, MESSAGE_NO_PURPOSE_REASON, f->name, NULL, NULL);
+    return 0;
 }
 
 json_t *definitions_freeze_now(struct definitions *d, int64_t campaign, enum depth depth,
@@ -277,7 +312,8 @@ json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, st
         return frozen;
     trouble_tell(&why, error);
     /* A broken row elsewhere, say a report's: name it, a run's message stands alone. */
-    if (why.error.code == ERROR_INPUT && why.table && why.row && !text_equal(why.table, "campaign"))
+    if (why.error.code == ERROR_INPUT && why.message < MESSAGE_NO_PURPOSE_REASON && why.table &&
+        why.row && !text_equal(why.table, "campaign"))
         error_prefix(error, "%s %lld: ", why.table, (long long)why.row);
     return NULL;
 }

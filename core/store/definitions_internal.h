@@ -8,6 +8,7 @@
  *   definitions_write.c     documents to rows
  *   definitions_check.c     all rows looked at, `problem` brought up to date
  *   definitions_freeze.c    what a run needs, in one document
+ *   definitions_query.c     what it needs of a query: groups, sets, parameters
  *   definitions_start.c     start requests
  *   definitions_message.c   the catalogue of messages, English and German
  */
@@ -21,6 +22,7 @@
 #include "store/sql.h"
 
 struct schema;
+struct table;
 
 struct definitions {
     sqlite3 *db;
@@ -78,6 +80,55 @@ enum message {
     MESSAGE_REQUEST_RUBBISH,
     MESSAGE_REQUEST_NO_CAMPAIGN,
     MESSAGE_NOT_FOUND,
+    /* documents; the first text is the place in it */
+    MESSAGE_GIVE,
+    MESSAGE_EXPECT_TEXT,
+    MESSAGE_EXPECT_NAME,
+    MESSAGE_EXPECT_OBJECT,
+    MESSAGE_EXPECT_ARRAY,
+    MESSAGE_EXPECT_BOOLEAN,
+    MESSAGE_EXPECT_COUNT,
+    MESSAGE_EXPECT_PLAIN,
+    MESSAGE_EXPECT_BASE64,
+    MESSAGE_EXPECT_EARLIER,
+    MESSAGE_EXPECT_ORDER,
+    MESSAGE_UNKNOWN_KEY,
+    MESSAGE_UNKNOWN_KEY_NEAR,
+    MESSAGE_NO_SUCH,
+    MESSAGE_KEY_ABOVE,
+    MESSAGE_TOO_MANY_HERE,
+    MESSAGE_TWICE,
+    MESSAGE_WORD,
+    MESSAGE_NOT_BOTH,
+    MESSAGE_NEITHER,
+    /* definitions by name */
+    MESSAGE_NO_KIND,
+    MESSAGE_UNKNOWN,
+    MESSAGE_NAME_TAKEN,
+    MESSAGE_NAME_UNREADABLE,
+    MESSAGE_CHANGED,
+    MESSAGE_ID,
+    MESSAGE_USED,
+    MESSAGE_LAST_DISTRIBUTOR,
+    MESSAGE_CANNOT_MIGRATE,
+    /* freezing */
+    MESSAGE_NO_PURPOSE_REASON,
+    MESSAGE_PARAMETER_MISSING,
+    MESSAGE_PARAMETER_UNKNOWN,
+    MESSAGE_PARAMETER_NEAR,
+    MESSAGE_PARAMETER_TYPE,
+    MESSAGE_PARAMETER_DEFAULT,
+    MESSAGE_PARAMETER_CLASH,
+    MESSAGE_SET_OWN,
+    MESSAGE_SET_NESTED,
+    MESSAGE_SET_WHICH_GROUP,
+    MESSAGE_SET_NO_GROUP,
+    MESSAGE_ASK_GROUP,
+    MESSAGE_ASK_NO_GROUP,
+    /* a campaign's own query; export and import */
+    MESSAGE_HAS_INDIVIDUAL,
+    MESSAGE_NOT_AN_EXPORT,
+    MESSAGE_EXPORT_VERSION,
     MESSAGE_COUNT
 };
 
@@ -90,14 +141,15 @@ struct trouble {
 };
 
 /* {1} {2} {3} in the message become the texts; what is hostile in them (control characters, broken
- * UTF-8, length) is made harmless. Returns -1. */
+ * UTF-8, length) is made harmless. {N1}: the text's first word is one of ours ("query", "integer")
+ * and is put in people's words. Returns -1. */
 int trouble_set(struct trouble *why, enum error_code code, enum message message, const char *table,
                 int64_t row, const char *first, const char *second, const char *third);
 
 /* The connection's last error. `table`: what it was about, or NULL. Returns -1. */
 int trouble_sql(struct trouble *why, struct definitions *d, const char *table);
 
-/* Hand the English text to a caller outside. Returns -1. */
+/* Hand both texts to a caller outside. Returns -1. */
 int trouble_tell(const struct trouble *why, struct error *error);
 
 /* What check found. */
@@ -145,6 +197,15 @@ int definitions_enter(struct transaction *transaction, struct definitions *d, bo
 int definitions_prepare(struct definitions *d, const char *sql, sqlite3_stmt **statement,
                         struct trouble *why);
 
+/* ---- documents (definitions.c) ---- */
+
+/* The id by a name or an id in digits, or -1: ERROR_NOT_FOUND. */
+int64_t document_find(struct definitions *d, const struct table *table, const char *name_or_id,
+                      struct trouble *why);
+/* The document as definitions_get has it. */
+json_t *document_get(struct definitions *d, const struct table *table, int64_t id,
+                     struct trouble *why);
+
 /* ---- the schema (definitions_schema.c) ---- */
 
 struct schema *schema_expected(struct error *error);
@@ -157,10 +218,9 @@ bool schema_can_hold_problems(struct definitions *d);
 
 /* ---- tables (definitions_table.c, _row.c, _write.c) ---- */
 
-struct table;
-
-/* The three kinds of document, by the word that the API uses; NULL: no such kind. */
+/* The kinds of document, by the word that the API uses; NULL: no such kind. */
 const struct table *table_of_kind(const char *kind);
+const char *table_kind(const struct table *table); /* the same word; a nested table's name */
 const char *table_name(const struct table *table);
 extern const struct table *const tables_all[]; /* NULL-ended, parents first */
 
@@ -185,7 +245,7 @@ int table_check(struct definitions *d, const struct table *table, int64_t id, st
 /* Write a document and what is nested in it: *id is the row, or 0 for a new one, and becomes its
  * number. Inside a transaction. */
 int table_store(struct definitions *d, const struct table *table, int64_t *id,
-                const json_t *document, struct error *error);
+                const json_t *document, struct trouble *why);
 
 /* A row by its unique name: its id, 0 if there is none, or -1. */
 int64_t table_find_name(struct definitions *d, const char *table, const char *name,
@@ -197,6 +257,27 @@ int64_t table_find(struct definitions *d, const struct table *table, const char 
 /* All ids of a table, at most `most`: a new array of *count, or NULL. */
 int64_t *table_ids(struct definitions *d, const struct table *table, size_t most, size_t *count,
                    struct trouble *why);
+
+/* ---- queries (definitions_query.c) ---- */
+
+/* What a query's rows cannot say of themselves: its sets, the defaults of its parameters. */
+int query_check(struct definitions *d, int64_t id, struct trouble *why);
+
+/* A query document by its id, with "id" put in. */
+json_t *query_load(struct definitions *d, int64_t id, struct trouble *why);
+
+/* {"id", "name", "source"} */
+json_t *query_identity(const json_t *query);
+
+/* A group as a run wants it: {"name", "sql", "built", "key", "fields", "details", "sets"}. The sets'
+ * queries, as documents, are added to `others`. */
+json_t *query_freeze_group(struct definitions *d, const json_t *query, const json_t *group,
+                           json_t *others, struct trouble *why);
+
+/* Values for all parameters that these queries (documents; the first is the one that is meant)
+ * declare. `given` NULL: none; JSON null: they are not asked for, those without a default are null.
+ */
+json_t *query_freeze_parameters(const json_t *queries, const json_t *given, struct trouble *why);
 
 /* ---- freezing (definitions_freeze.c) ---- */
 

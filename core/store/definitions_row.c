@@ -19,7 +19,9 @@ static int number_check(const struct table *table, const struct column *column, 
                         int64_t value, struct trouble *why)
 {
     int64_t least = column->kind == KIND_BOOLEAN ? 0 : 1;
-    int64_t most = column->kind == KIND_BOOLEAN ? 1 : POSITION_MOST;
+    int64_t most = column->kind == KIND_BOOLEAN ? 1
+                   : column->kind == KIND_COUNT ? column->most
+                                                : POSITION_MOST;
     bool is_id =
         column->kind == KIND_ID || column->kind == KIND_PARENT || column->kind == KIND_REFERENCE;
     if (is_id)
@@ -32,18 +34,24 @@ static int number_check(const struct table *table, const struct column *column, 
     return trouble_set(why, ERROR_INPUT, MESSAGE_RANGE, table->name, id, column->name, from, to);
 }
 
-static int stored_parameters(const struct table *table, const struct column *column, int64_t id,
-                             const char *text, size_t size, json_t **out, struct trouble *why)
+static bool is_json(enum kind kind)
+{
+    return kind == KIND_PARAMETERS || kind == KIND_OBJECT;
+}
+
+static int stored_json(const struct table *table, const struct column *column, int64_t id,
+                       const char *text, size_t size, json_t **out, struct trouble *why)
 {
     json_error_t fault;
-    JSON_CLEAN json_t *parameters = json_loadb(text, size, JSON_REJECT_DUPLICATES, &fault);
-    if (!parameters)
+    JSON_CLEAN json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &fault);
+    if (!json || !json_is_object(json))
         return trouble_set(why, ERROR_INPUT, MESSAGE_JSON, table->name, id, column->name,
-                           fault.text, NULL);
-    if (parameters_check(parameters, column->name, table->name, id, why) < 0)
+                           json ? "{…} is expected" : fault.text, NULL);
+    if (column->kind == KIND_PARAMETERS &&
+        parameters_check(json, column->name, table->name, id, why) < 0)
         return -1;
     if (out)
-        *out = json_incref(parameters);
+        *out = json_incref(json);
     return 0;
 }
 
@@ -85,9 +93,29 @@ static int cell_check(const struct table *table, const struct column *column, in
     if (fault)
         return column_tell_fault(why, fault, column, column->name, sql_text(row, at), table->name,
                                  id);
-    return column->kind == KIND_PARAMETERS
-               ? stored_parameters(table, column, id, text, size, NULL, why)
-               : 0;
+    return is_json(column->kind) ? stored_json(table, column, id, text, size, NULL, why) : 0;
+}
+
+static bool is_given(const struct table *table, sqlite3_stmt *row, const char *name)
+{
+    int at = 0;
+    for (const struct column *column = table->columns; column->name; column++, at++)
+        if (text_equal(column->name, name))
+            return sqlite3_column_type(row, at) != SQLITE_NULL;
+    return false;
+}
+
+static int alternative_check(const struct table *table, int64_t id, sqlite3_stmt *row,
+                             struct trouble *why)
+{
+    const struct alternative *either = table->alternative;
+    if (!either)
+        return 0;
+    bool first = is_given(table, row, either->first), second = is_given(table, row, either->second);
+    if (first != second || (!first && !either->needed))
+        return 0;
+    return trouble_set(why, ERROR_INPUT, first ? MESSAGE_NOT_BOTH : MESSAGE_NEITHER, table->name,
+                       id, either->first, either->second, NULL);
 }
 
 /* The columns come in the table's order, the first is the id. */
@@ -97,7 +125,7 @@ static int row_check(const struct table *table, int64_t id, sqlite3_stmt *row, s
     for (const struct column *column = table->columns; column->name; column++, at++)
         if (cell_check(table, column, id, row, at, why) < 0)
             return -1;
-    return 0;
+    return alternative_check(table, id, row, why);
 }
 
 static int select_row(struct definitions *d, const struct table *table, int64_t id,
@@ -196,13 +224,12 @@ static json_t *cell_json(struct definitions *d, const struct table *table,
         return json_integer(number);
     const char *text = sql_text(row, at);
     size_t size = (size_t)sqlite3_column_bytes(row, at);
-    json_t *parameters = NULL;
+    json_t *json = NULL;
     bool is_content = column->kind == KIND_CONTENT;
     if ((!is_content || depth == DEPTH_WHOLE) && spend(d, table, id, size, why) < 0)
         return NULL;
-    if (column->kind == KIND_PARAMETERS)
-        return stored_parameters(table, column, id, text, size, &parameters, why) < 0 ? NULL
-                                                                                      : parameters;
+    if (is_json(column->kind))
+        return stored_json(table, column, id, text, size, &json, why) < 0 ? NULL : json;
     if (is_content)
         return content_json(sqlite3_column_blob(row, at), size, depth);
     return json_stringn(text, size);
@@ -309,10 +336,19 @@ static void nest(const struct child *child, json_t *collection, json_t *one)
         json_array_append(collection, one);
     } else if (child->nesting == NESTED_NAMES) {
         json_array_append(collection, json_object_get(one, child->map_key));
+    } else if (child->nesting == NESTED_PICKS) {
+        json_array_append(json_object_get(collection, key), json_object_get(one, "key"));
     } else {
         json_object_set(collection, key, one);
         json_object_del(one, child->map_key);
     }
+}
+
+static json_t *empty_collection(const struct child *child)
+{
+    return child->nesting == NESTED_MAP     ? json_object()
+           : child->nesting == NESTED_PICKS ? json_pack("{s:[], s:[]}", "in", "out")
+                                            : json_array();
 }
 
 static json_t *load_children(struct definitions *d, const struct child *child, int64_t parent,
@@ -320,10 +356,10 @@ static json_t *load_children(struct definitions *d, const struct child *child, i
 {
     size_t count;
     FREE_CLEAN int64_t *ids = select_ids(d, child->table, table_parent_column(child->table), parent,
-                                         CHILDREN_MOST, &count, why);
+                                         child_most(child), &count, why);
     if (!ids)
         return NULL;
-    JSON_CLEAN json_t *collection = child->nesting == NESTED_MAP ? json_object() : json_array();
+    JSON_CLEAN json_t *collection = empty_collection(child);
     for (size_t i = 0; i < count; i++) {
         JSON_CLEAN json_t *one = table_load(d, child->table, ids[i], depth, why);
         if (!one)

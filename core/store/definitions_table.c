@@ -38,6 +38,24 @@
     {                                                                                              \
         .name = column, .key = its_key, .kind = KIND_TEXT, .nullable = true, .most = length        \
     }
+#define FILLED_OR_NULL(column, its_key, length)                                                    \
+    {                                                                                              \
+        .name = column, .key = its_key, .kind = KIND_TEXT, .nullable = true, .filled = true,       \
+        .most = length                                                                             \
+    }
+#define OBJECT_OR_NULL(column)                                                                     \
+    {                                                                                              \
+        .name = column, .key = column, .kind = KIND_OBJECT, .nullable = true, .most = SQL_MOST     \
+    }
+#define PARAMETERS                                                                                 \
+    {                                                                                              \
+        .name = "parameters", .key = "parameters", .kind = KIND_PARAMETERS, .most = 100000,        \
+        .preset = "{}"                                                                             \
+    }
+#define BOOLEAN(column, first)                                                                     \
+    {                                                                                              \
+        .name = column, .key = column, .kind = KIND_BOOLEAN, .preset = first                       \
+    }
 #define CHOICE(column, first, words)                                                               \
     {                                                                                              \
         .name = column, .key = column, .kind = KIND_CHOICE, .most = 200, .preset = first,          \
@@ -66,52 +84,91 @@ static const struct table field = {
                                        LINE_OR_NULL("format", "format", 200), END},
 };
 
+static const struct alternative sql_or_built = {"sql", "built", true};
+
 static const struct table detail_group = {
     .name = "detail_group",
     .order = "position, id",
+    .alternative = &sql_or_built,
+    .columns = (const struct column[]){ID,
+                                       PARENT("query_group"),
+                                       NAME,
+                                       POSITION,
+                                       FILLED_OR_NULL("sql", "sql", SQL_MOST),
+                                       OBJECT_OR_NULL("built"),
+                                       LINE("key_column", "key", 200),
+                                       {.name = "row_limit",
+                                        .key = "limit",
+                                        .kind = KIND_COUNT,
+                                        .most = 1000000,
+                                        .preset = "1000"},
+                                       END},
+};
+
+static const struct table query_set = {
+    .name = "query_set",
+    .order = "position, id",
     .columns =
-        (const struct column[]){ID,
-                                PARENT("query_group"),
-                                NAME,
-                                POSITION,
-                                {.name = "sql", .key = "sql", .kind = KIND_TEXT, .most = SQL_MOST},
-                                LINE("key_column", "key", 200),
-                                END},
+        (const struct column[]){
+            ID,
+            PARENT("query_group"),
+            POSITION,
+            CHOICE("operation", NULL, "minus both"),
+            {.name = "other_query", .key = "query", .kind = KIND_REFERENCE, .choices = "query"},
+            LINE_OR_NULL("other_group", "group", 200),
+            END},
 };
 
 static const struct table query_group = {
     .name = "query_group",
     .order = "position, id",
+    .alternative = &sql_or_built,
+    .columns =
+        (const struct column[]){ID, PARENT("query"), NAME, POSITION,
+                                FILLED_OR_NULL("sql", "sql", SQL_MOST), OBJECT_OR_NULL("built"),
+                                LINE("key_column", "key", 200), END},
+    .children = (const struct child[]){{"fields", NESTED_LIST, &field, NULL},
+                                       {"details", NESTED_LIST, &detail_group, NULL},
+                                       {"sets", NESTED_LIST, &query_set, NULL},
+                                       {.key = NULL}},
+};
+
+static const struct table query_parameter = {
+    .name = "query_parameter",
+    .order = "position, id",
     .columns =
         (const struct column[]){ID,
                                 PARENT("query"),
-                                NAME,
+                                {.name = "name", .key = "name", .kind = KIND_WORD, .most = 100},
                                 POSITION,
-                                {.name = "sql", .key = "sql", .kind = KIND_TEXT, .most = SQL_MOST},
-                                LINE("key_column", "key", 200),
+                                LINE_OR_NULL("label_de", "label_de", 200),
+                                LINE_OR_NULL("label_en", "label_en", 200),
+                                CHOICE("type", "text", "text integer decimal date boolean"),
+                                BOOLEAN("required", "1"),
+                                {.name = "default_value",
+                                 .key = "default",
+                                 .kind = KIND_PLAIN,
+                                 .nullable = true,
+                                 .most = 1000},
                                 END},
-    .children = (const struct child[]){{"fields", NESTED_LIST, &field, NULL},
-                                       {"details", NESTED_LIST, &detail_group, NULL},
-                                       {.key = NULL}},
 };
 
 static const struct table query = {
     .name = "query",
+    .kind = "query",
     .order = "id",
     .columns = (const struct column[]){ID, NAME, LINE("source", "source", 200),
                                        TEXT("description", LONG_TEXT), END},
-    .children = (const struct child[]){{"groups", NESTED_LIST, &query_group, NULL}, {.key = NULL}},
+    .children = (const struct child[]){{"parameters", NESTED_LIST, &query_parameter, NULL},
+                                       {"groups", NESTED_LIST, &query_group, NULL},
+                                       {.key = NULL}},
 };
 
 static const struct table category = {
     .name = "category",
+    .kind = "category",
     .order = "id",
-    .columns =
-        (const struct column[]){
-            ID,
-            NAME,
-            {.name = "distributor", .key = "distributor", .kind = KIND_BOOLEAN, .preset = "0"},
-            END},
+    .columns = (const struct column[]){ID, NAME, BOOLEAN("distributor", "0"), END},
 };
 
 static const struct table report_category = {
@@ -149,6 +206,7 @@ static const struct table report_file = {
 
 static const struct table report = {
     .name = "report",
+    .kind = "report",
     .order = "id",
     .columns =
         (const struct column[]){ID, NAME, CHOICE("kind", "letter", "letter email text labels"),
@@ -162,6 +220,7 @@ static const struct table report = {
 
 static const struct table address_pattern = {
     .name = "address_pattern",
+    .kind = "pattern",
     .order = "name",
     .columns =
         (const struct column[]){
@@ -190,70 +249,102 @@ static const struct table step = {
             LINE("action", "action", 200),
             {.name = "after_step", .key = "after", .kind = KIND_AFTER, .nullable = true},
             CHOICE("after_outcome", "delivered", "delivered rejected skipped unknown any"),
-            TEXT_OR_NULL("when_expr", "when", LONG_TEXT),
-            {.name = "parameters",
-             .key = "parameters",
-             .kind = KIND_PARAMETERS,
-             .most = 100000,
-             .preset = "{}"},
+            FILLED_OR_NULL("when_expr", "when", LONG_TEXT),
+            BOOLEAN("recheck", "0"),
+            PARAMETERS,
             END},
 };
 
 static const struct table schedule = {
     .name = "schedule",
     .order = "id",
-    .columns =
-        (const struct column[]){
-            ID,
-            PARENT("campaign"),
-            {.name = "enabled", .key = "enabled", .kind = KIND_BOOLEAN, .preset = "1"},
-            LINE("starts_at", "starts_at", 40),
-            {.name = "time_zone",
-             .key = "time_zone",
-             .kind = KIND_LINE,
-             .most = 100,
-             .preset = "Europe/Berlin"},
-            LINE_OR_NULL("rule", "rule", 1000),
-            CHOICE("catch_up", "skip", "skip once"),
-            END},
+    .columns = (const struct column[]){ID,
+                                       PARENT("campaign"),
+                                       BOOLEAN("enabled", "1"),
+                                       LINE("starts_at", "starts_at", 40),
+                                       {.name = "time_zone",
+                                        .key = "time_zone",
+                                        .kind = KIND_LINE,
+                                        .most = 100,
+                                        .preset = "Europe/Berlin"},
+                                       LINE_OR_NULL("rule", "rule", 1000),
+                                       CHOICE("catch_up", "skip", "skip once"),
+                                       END},
 };
+
+static const struct table campaign_pick = {
+    .name = "campaign_pick",
+    .order = "id",
+    .columns = (const struct column[]){ID, PARENT("campaign"), LINE("key", "key", 500),
+                                       CHOICE("pick", NULL, "in out"), END},
+};
+
+static const struct alternative individual = {"individual_sql", "individual_built", false};
 
 static const struct table campaign = {
     .name = "campaign",
+    .kind = "campaign",
     .order = "id",
+    .alternative = &individual,
     .columns =
         (const struct column[]){
             ID,
             NAME,
             TEXT("description", LONG_TEXT),
             CHOICE("purpose", "information", "advertising information mandatory"),
+            FILLED_OR_NULL("purpose_reason", "purpose_reason", 1000),
+            FILLED_OR_NULL("consent_reason", "consent_reason", 1000),
             LANGUAGE,
             REFERENCE("query", "query"),
             REFERENCE("distributor", "report"),
-            TEXT_OR_NULL("individual_sql", "individual_sql", SQL_MOST),
+            FILLED_OR_NULL("individual_sql", "individual_sql", SQL_MOST),
+            OBJECT_OR_NULL("individual_built"),
             LINE_OR_NULL("group_name", "group", 200),
-            TEXT_OR_NULL("filter", "filter", LONG_TEXT),
+            PARAMETERS,
+            FILLED_OR_NULL("filter", "filter", LONG_TEXT),
+            CHOICE("unit", "key", "key email household"),
+            {.name = "sample",
+             .key = "sample",
+             .kind = KIND_COUNT,
+             .nullable = true,
+             .most = 1000000000},
             {.name = "created_at", .key = "created_at", .kind = KIND_CREATED, .most = 40},
             END},
-    .children = (const struct child[]){{"steps", NESTED_LIST, &step, NULL},
+    .children = (const struct child[]){{"picks", NESTED_PICKS, &campaign_pick, "pick"},
+                                       {"steps", NESTED_LIST, &step, NULL},
                                        {"schedules", NESTED_LIST, &schedule, NULL},
                                        {.key = NULL}},
 };
 
-const struct table *const tables_all[] = {&category,        &query,
-                                          &query_group,     &field,
-                                          &detail_group,    &report,
-                                          &report_category, &report_variant,
-                                          &report_file,     &address_pattern,
-                                          &campaign,        &step,
-                                          &schedule,        NULL};
+const struct table *const tables_all[] = {&category,
+                                          &query,
+                                          &query_parameter,
+                                          &query_group,
+                                          &field,
+                                          &detail_group,
+                                          &query_set,
+                                          &report,
+                                          &report_category,
+                                          &report_variant,
+                                          &report_file,
+                                          &address_pattern,
+                                          &campaign,
+                                          &campaign_pick,
+                                          &step,
+                                          &schedule,
+                                          NULL};
 
 const struct table *table_of_kind(const char *kind)
 {
-    return text_equal(kind, "query")      ? &query
-           : text_equal(kind, "report")   ? &report
-           : text_equal(kind, "campaign") ? &campaign
-                                          : NULL;
+    for (size_t i = 0; kind && tables_all[i]; i++)
+        if (text_equal(tables_all[i]->kind, kind))
+            return tables_all[i];
+    return NULL;
+}
+
+const char *table_kind(const struct table *table)
+{
+    return table->kind ? table->kind : table->name;
 }
 
 const char *table_name(const struct table *table)
@@ -289,7 +380,16 @@ static bool is_choice(const char *choices, const char *word, size_t size)
 
 static bool may_be_empty(const struct column *column)
 {
-    return column->kind == KIND_TEXT && column->preset;
+    return !column->filled && (column->nullable || column->preset);
+}
+
+/* "event", but not "v1": that is a value of a built query. */
+static bool is_placeholder(const char *text, size_t size)
+{
+    static const char digits[] = "0123456789";
+    static const char word[] = "0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    bool is_a_value = size > 1 && text[0] == 'v' && strspn(text + 1, digits) == size - 1;
+    return strspn(text, word) == size && !strchr(digits, text[0]) && !is_a_value;
 }
 
 enum message column_text_fault(const struct column *column, const char *text, size_t size)
@@ -299,8 +399,10 @@ enum message column_text_fault(const struct column *column, const char *text, si
     if (!text_is_utf8(text, size) || memchr(text, '\0', size))
         return MESSAGE_UTF8;
     bool is_line = column->kind == KIND_LINE || column->kind == KIND_CREATED;
-    if (size == 0 && (is_line || (!column->nullable && !may_be_empty(column))))
+    if (size == 0 && (is_line || column->kind == KIND_WORD || !may_be_empty(column)))
         return MESSAGE_EMPTY;
+    if (column->kind == KIND_WORD && !is_placeholder(text, size))
+        return MESSAGE_WORD;
     if (is_line && has_control(text, size))
         return MESSAGE_CONTROL;
     if (column->kind == KIND_CHOICE && !is_choice(column->choices, text, size))
@@ -330,6 +432,11 @@ int parameters_check(const json_t *parameters, const char *name, const char *tab
             return trouble_set(why, ERROR_INPUT, MESSAGE_JSON_VALUE, table, row, name, key, NULL);
     }
     return 0;
+}
+
+size_t child_most(const struct child *child)
+{
+    return child->nesting == NESTED_PICKS ? PICKS_MOST : CHILDREN_MOST;
 }
 
 const char *table_parent_column(const struct table *table)

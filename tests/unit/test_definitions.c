@@ -220,7 +220,7 @@ static void test_a_new_database_can_be_shared_with_the_group(void **state)
     assert_int_equal(stat(name, &file), 0);
     assert_int_equal(file.st_mode & 07777, 0660);
     assert_int_equal(check(site), 0);
-    assert_int_equal(raw_number(site, "PRAGMA user_version"), 1);
+    assert_int_equal(raw_number(site, "PRAGMA user_version"), 2);
 }
 
 static void reopen(struct site *site)
@@ -245,7 +245,7 @@ static void test_a_restored_dump_without_version_is_refused(void **state)
     raw(site, "PRAGMA user_version = 0");
     reopen(site);
     assert_null(site->d);
-    assert_non_null(strstr(site->error.message, "PRAGMA user_version = 1"));
+    assert_non_null(strstr(site->error.message, "PRAGMA user_version = 2"));
 }
 
 static void test_a_link_is_not_followed(void **state)
@@ -285,24 +285,40 @@ static void test_changes_of_others_are_noticed_and_own_ones_not(void **state)
 /* ---- documents ---- */
 
 #define QUERY                                                                                      \
-    "{\"name\":\"Interessenten\",\"source\":\"kunden\",\"description\":\"alle\",\"groups\":"       \
-    "[{\"name\":\"Kunden\",\"sql\":\"SELECT 1 AS n\",\"key\":\"n\",\"fields\":"                    \
+    "{\"name\":\"Interessenten\",\"source\":\"kunden\",\"description\":\"alle\",\"parameters\":"   \
+    "[{\"name\":\"event\",\"label_de\":\"Veranstaltung\",\"label_en\":null,\"type\":\"integer\","  \
+    "\"required\":false,\"default\":\"42\"}],\"groups\":"                                          \
+    "[{\"name\":\"Kunden\",\"sql\":\"SELECT 1 AS n\",\"built\":null,\"key\":\"n\",\"fields\":"     \
     "[{\"name\":\"n\",\"label_de\":\"Nummer\",\"label_en\":null,\"role\":\"key\",\"format\":"      \
-    "null}],\"details\":[{\"name\":\"Posten\",\"sql\":\"SELECT 2 AS n\",\"key\":\"n\"}]}]}"
+    "null}],\"details\":[{\"name\":\"Posten\",\"sql\":null,\"built\":{\"from\":\"posten\",\"z\":"  \
+    "1,"                                                                                           \
+    "\"a\":[{}]},\"key\":\"n\",\"limit\":7}],\"sets\":[{\"operation\":\"minus\",\"query\":"        \
+    "\"Gesperrte\",\"group\":null}]}]}"
+#define OTHER                                                                                      \
+    "{\"name\":\"Gesperrte\",\"source\":\"sperren\",\"groups\":[{\"name\":\"Alle\",\"sql\":"       \
+    "\"SELECT 2 AS n\",\"key\":\"n\"}]}"
+
+/* Interessenten, and the query that it is joined with. */
+static void put_queries(struct site *site)
+{
+    json_decref(put(site, "query", NULL, OTHER));
+    json_decref(put(site, "query", NULL, QUERY));
+}
 
 static void test_a_query_comes_back_as_it_was_put(void **state)
 {
     struct site *site = *state;
+    json_decref(put(site, "query", NULL, OTHER));
     json_t *now = put(site, "query", NULL, QUERY);
     json_t *got = definitions_get(site->d, "query", "Interessenten", &site->error);
     assert_true(json_equal(now, got));
-    assert_int_equal(json_integer_value(json_object_get(got, "id")), 1);
+    assert_int_equal(json_integer_value(json_object_get(got, "id")), 2);
     assert_int_equal(strlen(text_at(got, "version")), 24);
     json_object_del(got, "id");
     json_object_del(got, "version");
     assert_same(got, QUERY);
     json_decref(got);
-    got = definitions_get(site->d, "query", "1", &site->error);
+    got = definitions_get(site->d, "query", "2", &site->error);
     assert_true(json_equal(now, got));
     json_decref(got);
     json_decref(now);
@@ -317,7 +333,7 @@ static void test_a_report_comes_back_as_it_was_put(void **state)
         "{\"subject\":\"S\",\"html\":\"<b>\",\"text\":null},\"en\":{\"subject\":null,\"html\":"
         "null,\"text\":\"t\"}},\"files\":[{\"name\":\"a.png\",\"mime_type\":\"image/png\","
         "\"content_base64\":\"AAECAw==\"}]}";
-    json_decref(put(site, "query", NULL, QUERY));
+    put_queries(site);
     json_decref(put(site, "report", NULL, report));
     json_decref(put(site, "report", "R", report)); /* again, over the first */
     json_t *got = definitions_get(site->d, "report", "R", &site->error);
@@ -332,15 +348,22 @@ static void test_a_campaign_comes_back_as_it_was_put(void **state)
 {
     struct site *site = *state;
     static const char campaign[] =
-        "{\"name\":\"K\",\"description\":\"d\",\"purpose\":\"mandatory\",\"language\":\"en\","
-        "\"query\":\"Interessenten\",\"distributor\":null,\"individual_sql\":\"SELECT 3 AS n\","
-        "\"group\":\"Kunden\",\"filter\":\"n > 1\",\"steps\":[{\"number\":1,\"name\":\"a\","
+        "{\"name\":\"K\",\"description\":\"d\",\"purpose\":\"mandatory\",\"purpose_reason\":"
+        "\"Satzung\",\"consent_reason\":\"keine nötig\",\"language\":\"en\","
+        "\"query\":\"Interessenten\",\"distributor\":null,\"individual_sql\":null,"
+        "\"individual_built\":{\"from\":\"kunde\"},\"group\":\"Kunden\",\"parameters\":{\"event\":"
+        "7},"
+        "\"filter\":\"n > 1\",\"unit\":\"household\",\"sample\":50,"
+        "\"picks\":{\"in\":[\"4711\",\"ä\"],\"out\":[\"4712\"]},\"steps\":[{\"number\":1,\"name\":"
+        "\"a\","
         "\"action\":\"x\",\"after\":null,\"after_outcome\":\"delivered\",\"when\":null,"
-        "\"parameters\":{}},{\"number\":2,\"name\":\"b\",\"action\":\"y\",\"after\":1,"
-        "\"after_outcome\":\"rejected\",\"when\":\"n = 1\",\"parameters\":{\"p\":1.5}}],"
+        "\"recheck\":true,\"parameters\":{}},{\"number\":2,\"name\":\"b\",\"action\":\"y\","
+        "\"after\":1,"
+        "\"after_outcome\":\"rejected\",\"when\":\"n = "
+        "1\",\"recheck\":false,\"parameters\":{\"p\":1.5}}],"
         "\"schedules\":[{\"enabled\":false,\"starts_at\":\"2027-01-01T08:00\",\"time_zone\":"
         "\"Europe/Vienna\",\"rule\":\"FREQ=DAILY\",\"catch_up\":\"once\"}]}";
-    json_decref(put(site, "query", NULL, QUERY));
+    put_queries(site);
     json_decref(put(site, "campaign", NULL, campaign));
     json_t *got = definitions_get(site->d, "campaign", "K", &site->error);
     json_t *again = definitions_put(site->d, "campaign", "K", got, &site->error);
@@ -374,7 +397,7 @@ static void test_a_wrong_document_is_refused_with_its_place(void **state)
         {"query",
          "{\"name\":\"a\",\"source\":\"s\",\"groups\":[{\"name\":\"g\",\"sql\":\"S\",\"key\":\"k\"}"
          ",{\"name\":\"g\",\"sql\":\"S\",\"key\":\"k\"}]}",
-         "groups[1]: UNIQUE"},
+         "groups[1] is there twice"},
         {"report", "{\"name\":\"a\",\"kind\":\"fax\"}", "kind is »fax« but must be one of"},
         {"report", "{\"name\":\"a\",\"variants\":{\"de\":{\"html\":1}}}", "variants.de.html: a te"},
         {"report", "{\"name\":\"a\",\"variants\":{\"de\":1}}", "variants.de: an object"},
@@ -406,6 +429,7 @@ static void test_a_wrong_document_is_refused_with_its_place(void **state)
 static void test_a_change_by_somebody_else_is_a_conflict(void **state)
 {
     struct site *site = *state;
+    json_decref(put(site, "query", NULL, OTHER));
     json_t *mine = put(site, "query", NULL, QUERY);
     raw(site, "UPDATE field SET label_de = 'Nr.'");
     assert_null(definitions_put(site->d, "query", "Interessenten", mine, &site->error));
@@ -475,15 +499,20 @@ static void test_a_frozen_campaign_has_all_that_a_run_needs(void **state)
     assert_same(
         frozen,
         "{\"campaign\":{\"id\":1,\"name\":\"Informationskampagne\",\"description\":\"\","
-        "\"purpose\":\"information\",\"language\":\"de\",\"filter\":null},"
+        "\"purpose\":\"information\",\"purpose_reason\":\"\",\"consent_reason\":\"\","
+        "\"language\":\"de\",\"filter\":null,\"unit\":\"key\",\"sample\":null,\"parameters\":{}},"
         "\"query\":{\"id\":7,\"name\":\"Interessenten\",\"source\":\"kunden\"},"
         "\"group\":{\"name\":\"Kunden\",\"sql\":\"SELECT kundennummer, email FROM kunde\","
-        "\"key\":\"kundennummer\",\"fields\":[{\"name\":\"email\",\"label_de\":\"E-Mail\","
+        "\"built\":null,\"details\":[],\"sets\":[],\"key\":\"kundennummer\",\"fields\":[{\"name\":"
+        "\"email\",\"label_de\":\"E-Mail\","
         "\"label_en\":\"E-mail\",\"role\":\"email\",\"format\":null}]},"
+        "\"picks\":{\"in\":[],\"out\":[]},"
         "\"steps\":[{\"number\":1,\"name\":\"letter\",\"action\":\"briefe\",\"after\":null,"
-        "\"after_outcome\":\"delivered\",\"when\":null,\"parameters\":{\"report\":"
+        "\"after_outcome\":\"delivered\",\"when\":null,\"recheck\":false,\"parameters\":{"
+        "\"report\":"
         "\"Infoschreiben\"}},{\"number\":2,\"name\":\"mail\",\"action\":\"post\",\"after\":1,"
-        "\"after_outcome\":\"delivered\",\"when\":null,\"parameters\":{\"report\":"
+        "\"after_outcome\":\"delivered\",\"when\":null,\"recheck\":false,\"parameters\":{"
+        "\"report\":"
         "\"Begleitmail\",\"attach\":true}}],"
         "\"reports\":{\"Infoschreiben\":{\"kind\":\"letter\",\"title\":\"Neues\",\"variants\":"
         "{\"de\":{\"subject\":null,\"html\":\"<p>Hallo</p>\",\"text\":null}},\"files\":"
