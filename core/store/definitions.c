@@ -304,8 +304,8 @@ static void add_version(json_t *document)
     json_object_set_new(document, "version", json_string(version));
 }
 
-json_t *document_get(struct definitions *d, const struct table *table, int64_t id,
-                     struct trouble *why)
+json_t *definition_document(struct definitions *d, const struct table *table, int64_t id,
+                            struct trouble *why)
 {
     table_refill_budget(d);
     json_t *document = table_load(d, table, id, DEPTH_WHOLE, why);
@@ -370,7 +370,7 @@ json_t *definitions_get(struct definitions *definitions, const char *kind, const
     int64_t id = -1;
     if (table && definitions_enter(&transaction, definitions, false, &why) == 0)
         id = document_find(definitions, table, name_or_id, &why);
-    json_t *document = id < 0 ? NULL : document_get(definitions, table, id, &why);
+    json_t *document = id < 0 ? NULL : definition_document(definitions, table, id, &why);
     if (!document)
         trouble_tell(&why, error);
     return document;
@@ -440,7 +440,7 @@ static int check_version(struct definitions *d, const struct table *table, const
     if (!json_is_string(version))
         return trouble_set(why, ERROR_INPUT, MESSAGE_EXPECT_TEXT, table_name(table), id, "version",
                            NULL, NULL);
-    JSON_CLEAN json_t *now = document_get(d, table, id, why);
+    JSON_CLEAN json_t *now = definition_document(d, table, id, why);
     if (!now)
         return -1;
     if (json_equal(version, json_object_get(now, "version")))
@@ -524,7 +524,7 @@ static json_t *put_and_get(struct definitions *d, const struct table *table, con
     if (definitions_enter(&transaction, d, true, why) < 0 ||
         put(d, table, name_or_id, document, &id, why) < 0)
         return NULL;
-    JSON_CLEAN json_t *now = document_get(d, table, id, why);
+    JSON_CLEAN json_t *now = definition_document(d, table, id, why);
     return now && transaction_commit(&transaction, why) == 0 ? json_incref(now) : NULL;
 }
 

@@ -203,8 +203,8 @@ int definitions_prepare(struct definitions *d, const char *sql, sqlite3_stmt **s
 int64_t document_find(struct definitions *d, const struct table *table, const char *name_or_id,
                       struct trouble *why);
 /* The document as definitions_get has it. */
-json_t *document_get(struct definitions *d, const struct table *table, int64_t id,
-                     struct trouble *why);
+json_t *definition_document(struct definitions *d, const struct table *table, int64_t id,
+                            struct trouble *why);
 
 /* ---- the schema (definitions_schema.c) ---- */
 
