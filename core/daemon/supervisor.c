@@ -667,8 +667,8 @@ json_t *supervisor_actions_json(const struct supervisor *supervisor)
 
 json_t *supervisor_plugins_json(const struct supervisor *supervisor)
 {
-    static const char *const shown[] = {"version", "label_en", "label_de",  "help_en",
-                                        "help_de", "settings", "parameters"};
+    static const char *const shown[] = {"version", "channel", "label_en", "label_de",
+                                        "help_en", "help_de", "settings", "parameters"};
     json_t *list = json_array();
     const struct generation *current = supervisor->current;
     for (size_t i = 0; current && i < current->action_count; i++) {

@@ -8,14 +8,15 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "report/format.h"
 
-enum source { FROM_COLUMN, FROM_TODAY, FROM_CAMPAIGN, FROM_RUN };
+enum source { FROM_COLUMN, FROM_LIST, FROM_TODAY, FROM_CAMPAIGN, FROM_RUN };
 
 struct job_name {
     const char *name;
     size_t length;
     enum source source;
-    int column;
+    int column; /* or the list */
 };
 
 static const char *member(const json_t *object, const char *key)
@@ -42,15 +43,18 @@ static void add_name(struct job *job, const char *name, enum source source, int 
             (struct job_name){.name = name, .length = length, .source = source, .column = column};
 }
 
-/* Names first, then the roles that are no names, then our own words. */
+/* Names first, then the roles that are no names, then the lists and our own words. */
 static void collect_names(struct job *job)
 {
-    unsigned columns = rows_field_count(job->rows);
-    job->names = memory_array(2 * columns + 3, sizeof *job->names);
+    unsigned columns = rows_field_count(job->rows), details = rows_detail_count(job->rows);
+    job->names = memory_array(2 * columns + details + 4, sizeof *job->names);
     for (unsigned i = 0; i < columns; i++)
         add_name(job, rows_field(job->rows, i)->name, FROM_COLUMN, (int)i);
     for (unsigned i = 0; i < columns; i++)
         add_name(job, rows_field(job->rows, i)->role, FROM_COLUMN, (int)i);
+    for (unsigned i = 0; i < details; i++)
+        add_name(job, rows_detail(job->rows, i)->name, FROM_LIST, (int)i);
+    add_name(job, "members", FROM_LIST, ROWS_MEMBERS);
     add_name(job, "today", FROM_TODAY, 0);
     add_name(job, "campaign", FROM_CAMPAIGN, 0);
     add_name(job, "run", FROM_RUN, 0);
@@ -63,7 +67,8 @@ static void give_text(struct template_value *out, const char *text)
     out->length = strlen(text);
 }
 
-static int give_cell(const struct job_row *row, int column, struct template_value *out)
+static int give_cell(const struct rows_value *value, const struct format *formats,
+                     struct template_value *out)
 {
     static const int kinds[] = {
         [SQLITE_INTEGER] = TEMPLATE_INTEGER,
@@ -71,7 +76,6 @@ static int give_cell(const struct job_row *row, int column, struct template_valu
         [SQLITE_TEXT] = TEMPLATE_TEXT,
         [SQLITE_NULL] = TEMPLATE_NULL,
     };
-    const struct rows_value *value = batch_cell(row->batch, row->ordinal, column);
     if (!value || value->type == SQLITE_BLOB ||
         (value->type == SQLITE_TEXT && !text_is_utf8(value->text, value->length)))
         return -1;
@@ -79,22 +83,134 @@ static int give_cell(const struct job_row *row, int column, struct template_valu
     out->text = value->text;
     out->length = value->length;
     out->integer = value->integer;
+    out->formats = formats;
+    return 0;
+}
+
+static const struct job_name *find_name(const struct job *job, const char *name, size_t length)
+{
+    for (size_t i = 0; i < job->name_count; i++)
+        if (job->names[i].length == length && memcmp(job->names[i].name, name, length) == 0)
+            return &job->names[i];
+    return NULL;
+}
+
+/* ---- lists ---- */
+
+/* One reading of a list. */
+struct job_walk {
+    const struct job_list *list;
+    struct rows_walk *rows;
+};
+
+static int detail_column(const struct job *job, int group, const char *name)
+{
+    const struct rows_detail *detail = rows_detail(job->rows, (unsigned)group);
+    for (unsigned i = 0; i < detail->field_count; i++)
+        if (strcmp(detail->fields[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* The column of a list, and how it is written; -1: there is none. */
+static int list_column(const struct job_list *list, const char *name, const struct format **formats)
+{
+    const struct job *job = list->row->job;
+    const struct job_name *found =
+        list->list == ROWS_MEMBERS ? find_name(job, name, strlen(name)) : NULL;
+    int column = list->list != ROWS_MEMBERS              ? detail_column(job, list->list, name)
+                 : found && found->source == FROM_COLUMN ? found->column
+                                                         : -1;
+    if (column >= 0)
+        *formats = list->list == ROWS_MEMBERS ? job->formats[column]
+                                              : job->detail_formats[list->list][column];
+    return column;
+}
+
+static int lookup_in_row(void *context, const char *name, size_t length, struct template_value *out)
+{
+    const struct job_walk *walk = context;
+    const struct format *formats = NULL;
+    (void)length; /* a zero byte follows it */
+    int column = list_column(walk->list, name, &formats);
+    return column < 0 ? -1 : give_cell(rows_walk_value(walk->rows, column), formats, out);
+}
+
+static int has_column(void *context, const char *name, const struct format **formats)
+{
+    return list_column(context, name, formats) < 0 ? -1 : 0;
+}
+
+static void *open_list(void *context)
+{
+    const struct job_list *list = context;
+    struct error error;
+    struct job_walk *walk = memory_new(sizeof *walk);
+    walk->list = list;
+    walk->rows = rows_walk(list->row->job->rows, list->list, (int64_t)list->row->ordinal, &error);
+    if (walk->rows)
+        return walk;
+    log_error("%s", error.message);
+    free(walk);
+    return NULL;
+}
+
+static int next_item(void *context, size_t index, struct template_value *out)
+{
+    struct job_walk *walk = context;
+    struct error error = {.message = "a list has fewer rows than were counted"};
+    (void)index; /* they come in order */
+    if (rows_walk_next(walk->rows, &error) <= 0) {
+        log_error("%s", error.message);
+        return -1;
+    }
+    out->kind = TEMPLATE_RECORD;
+    out->record = (struct template_data){.lookup = lookup_in_row, .context = walk};
+    return 0;
+}
+
+static void close_list(void *context)
+{
+    struct job_walk *walk = context;
+    rows_walk_end(walk->rows);
+    free(walk);
+}
+
+static int give_list(struct job_row *row, int list, struct template_value *out)
+{
+    struct job_list *entry = &row->lists[list + 1];
+    struct error error;
+    if (!entry->row) {
+        *entry = (struct job_list){.row = row, .list = list};
+        entry->count = rows_count(row->job->rows, list, (int64_t)row->ordinal, &error);
+        if (entry->count < 0)
+            log_error("%s", error.message);
+    }
+    if (entry->count < 0)
+        return -1;
+    out->kind = TEMPLATE_LIST;
+    out->list = (struct template_list){.count = (size_t)entry->count,
+                                       .item = next_item,
+                                       .context = entry,
+                                       .open = open_list,
+                                       .close = close_list,
+                                       .column = has_column};
     return 0;
 }
 
 int job_lookup(void *context, const char *name, size_t length, struct template_value *out)
 {
-    const struct job_row *row = context;
+    struct job_row *row = context;
     const struct job *job = row->job;
-    const struct job_name *found = NULL;
-    for (size_t i = 0; i < job->name_count && !found; i++)
-        if (job->names[i].length == length && memcmp(job->names[i].name, name, length) == 0)
-            found = &job->names[i];
+    const struct job_name *found = find_name(job, name, length);
     if (!found)
         return -1;
     switch (found->source) {
     case FROM_COLUMN:
-        return give_cell(row, found->column, out);
+        return give_cell(batch_cell(row->batch, row->ordinal, found->column),
+                         job->formats[found->column], out);
+    case FROM_LIST:
+        return give_list(row, found->column, out);
     case FROM_TODAY:
         give_text(out, job->today);
         break;
@@ -105,6 +221,37 @@ int job_lookup(void *context, const char *name, size_t length, struct template_v
         out->kind = TEMPLATE_INTEGER;
         out->integer = job->run;
         break;
+    }
+    return 0;
+}
+
+/* ---- the fields' own formats ---- */
+
+/* Runs that a daemon before formats had an effect began go on without them. */
+static int read_formats(struct job *job, const struct rows_field *fields, unsigned count,
+                        const struct format ***formats, struct error *error)
+{
+    bool have_effect = rows_format(job->rows) > 1;
+    *formats = arena_alloc(job->arena, count * sizeof **formats);
+    for (unsigned i = 0; i < count && have_effect; i++) {
+        const char *text = fields[i].format;
+        if (*text && !((*formats)[i] = format_parse(job->arena, text, strlen(text), error)))
+            return error_prefix(error, "the format of the field »%.100s«: ", fields[i].name);
+    }
+    return 0;
+}
+
+static int read_all_formats(struct job *job, struct error *error)
+{
+    job->arena = arena_new();
+    if (read_formats(job, rows_field(job->rows, 0), rows_field_count(job->rows), &job->formats,
+                     error) != 0)
+        return -1;
+    for (unsigned i = 0; i < rows_detail_count(job->rows); i++) {
+        const struct rows_detail *detail = rows_detail(job->rows, i);
+        if (read_formats(job, detail->fields, detail->field_count, &job->detail_formats[i],
+                         error) != 0)
+            return -1;
     }
     return 0;
 }
@@ -192,6 +339,8 @@ static int fill(struct job *job, const struct job_context *context, const json_t
     if (!job->rows)
         return -1;
     collect_names(job);
+    if (read_all_formats(job, error) != 0)
+        return -1;
     job->reports = reports_open(job->rows, context->layout, job->language, started_us);
     if (!job->preview) {
         job->filing = filings_take(context->filings, member(json, "archive"), rows_uuid(job->rows),
@@ -230,6 +379,7 @@ void job_close(struct job *job, const struct job_context *context, struct batche
     reports_close(job->reports);
     rows_close(job->rows);
     free(job->names);
+    arena_free(job->arena);
     free(job->campaign);
     free(job->language);
     free(job);

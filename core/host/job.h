@@ -43,6 +43,9 @@ struct job {
     char today[16];
     struct job_name *names; /* what a template may say */
     size_t name_count;
+    struct arena *arena;           /* the formats */
+    const struct format **formats; /* of the columns, by position; NULL: it has none */
+    const struct format **detail_formats[ROWS_DETAILS_MAX];
 };
 
 /* What a worker has for all its jobs. */
@@ -61,12 +64,22 @@ struct job *job_open(const struct job_context *context, const json_t *json, bool
 /* The plugin's close(); the archive is sealed. No task may be left. */
 void job_close(struct job *job, const struct job_context *context, struct batches *batches);
 
-/* For templates: the recipient's columns by name, by role where no column has that name; `today`,
- * `campaign`, `run`. `context` of the lookup is a struct job_row. */
+/*
+ * For templates: the recipient's columns by name, by role where no column has that name; the detail
+ * groups by name and `members`, lists that are read as streams; `today`, `campaign`, `run`. `context`
+ * of the lookup is a struct job_row, which stays where it is until the rendering is over.
+ */
+struct job_list {
+    struct job_row *row; /* NULL: nobody asked for it yet */
+    int list;
+    int64_t count;
+};
+
 struct job_row {
     struct job *job;
     struct batch *batch;
     uint64_t ordinal;
+    struct job_list lists[ROWS_DETAILS_MAX + 1]; /* the members, then the detail groups */
 };
 int job_lookup(void *row, const char *name, size_t length, struct template_value *out);
 

@@ -92,6 +92,7 @@ static int describe(struct plugin *plugin, struct error *error)
     set_text(object, "label_de", action->label_de);
     set_text(object, "help_en", action->help_en);
     set_text(object, "help_de", action->help_de);
+    set_text(object, "channel", action->channel ? action->channel : "");
     json_object_set_new(object, "asynchronous", json_boolean(action->deliver != NULL));
     json_object_set_new(object, "preview", json_boolean(action->preview != NULL));
     if (describe_table(object, "settings", action->settings, error) != 0)
@@ -111,6 +112,15 @@ static int check_abi(const struct campaignd_action *exported, struct error *erro
     return 0;
 }
 
+static bool is_channel(const char *channel)
+{
+    static const char *const channels[] = {"", "email", "sms", "letter"};
+    for (size_t i = 0; channel && i < sizeof channels / sizeof *channels; i++)
+        if (strcmp(channel, channels[i]) == 0)
+            return true;
+    return !channel;
+}
+
 static int check_action(const struct campaignd_action *action, const char *name,
                         struct error *error)
 {
@@ -128,6 +138,11 @@ static int check_action(const struct campaignd_action *action, const char *name,
     if ((action->flags & CAMPAIGND_REPEATABLE) && (action->flags & CAMPAIGND_CALLS_BEGIN))
         return error_set(error, ERROR_INPUT,
                          "it says that it is repeatable and that it calls begin(); it must be one");
+    if (!is_channel(action->channel))
+        return error_set(
+            error, ERROR_INPUT,
+            "its channel »%.60s« is none; there are email, sms, letter and none at all",
+            action->channel);
     return 0;
 }
 

@@ -110,7 +110,8 @@ static const char *host_column_name(campaignd_task handle, uint32_t index)
     return field ? field->name : NULL;
 }
 
-static int32_t host_column(campaignd_task handle, uint32_t index, struct campaignd_value *out)
+/* NULL: there is no such value. */
+static int32_t give_value(const struct rows_value *found, struct campaignd_value *out)
 {
     static const int32_t types[] = {
         [SQLITE_INTEGER] = CAMPAIGND_INTEGER, [SQLITE_FLOAT] = CAMPAIGND_REAL,
@@ -118,7 +119,6 @@ static int32_t host_column(campaignd_task handle, uint32_t index, struct campaig
         [SQLITE_NULL] = CAMPAIGND_NULL,
     };
     struct campaignd_value value = CAMPAIGND_VALUE;
-    const struct rows_value *found = index < host_columns(handle) ? cell(handle, (int)index) : NULL;
     if (found) {
         value.type = types[found->type];
         value.integer = found->integer;
@@ -128,6 +128,11 @@ static int32_t host_column(campaignd_task handle, uint32_t index, struct campaig
     }
     value_give(out, &value);
     return found ? 0 : -1;
+}
+
+static int32_t host_column(campaignd_task handle, uint32_t index, struct campaignd_value *out)
+{
+    return give_value(index < host_columns(handle) ? cell(handle, (int)index) : NULL, out);
 }
 
 /* A column that is not there is one that lies beyond the last. */
@@ -172,6 +177,76 @@ static const char *host_idempotency_key(campaignd_task handle)
         idempotency_key(data->key, engine->secret, rows_uuid(task->job->rows), task->job->step,
                         task->log.ordinal, 0);
     return data->key;
+}
+
+/* ---- details and members ---- */
+
+static struct details *details_of(struct task *task)
+{
+    struct task_data *data = task_data(task);
+    if (!data->details)
+        data->details = details_open(task->job->rows, (int64_t)task->log.ordinal);
+    return data->details;
+}
+
+static const struct rows_detail *detail_group(campaignd_task handle, uint32_t group)
+{
+    struct task *task = find(handle);
+    return task ? rows_detail(task->job->rows, group) : NULL;
+}
+
+static uint32_t host_detail_groups(campaignd_task handle)
+{
+    struct task *task = find(handle);
+    return task ? rows_detail_count(task->job->rows) : 0;
+}
+
+static const char *host_detail_name(campaignd_task handle, uint32_t group)
+{
+    const struct rows_detail *found = detail_group(handle, group);
+    return found ? found->name : NULL;
+}
+
+static int64_t host_detail_rows(campaignd_task handle, uint32_t group)
+{
+    return detail_group(handle, group) ? details_count(details_of(find(handle)), (int)group) : -1;
+}
+
+static uint32_t host_detail_columns(campaignd_task handle, uint32_t group)
+{
+    const struct rows_detail *found = detail_group(handle, group);
+    return found ? found->field_count : 0;
+}
+
+static const char *host_detail_column_name(campaignd_task handle, uint32_t group, uint32_t column)
+{
+    const struct rows_detail *found = detail_group(handle, group);
+    return found && column < found->field_count ? found->fields[column].name : NULL;
+}
+
+static int32_t host_detail(campaignd_task handle, uint32_t group, int64_t row, uint32_t column,
+                           struct campaignd_value *out)
+{
+    bool is_there = column < host_detail_columns(handle, group);
+    return give_value(
+        is_there ? details_cell(details_of(find(handle)), (int)group, row, (int)column) : NULL,
+        out);
+}
+
+static uint32_t host_members(campaignd_task handle)
+{
+    struct task *task = find(handle);
+    int64_t count = task ? details_count(details_of(task), ROWS_MEMBERS) : 0;
+    return count > 0 ? (uint32_t)count : 0;
+}
+
+static int32_t host_member(campaignd_task handle, uint32_t index, uint32_t column,
+                           struct campaignd_value *out)
+{
+    bool is_there = column < host_columns(handle);
+    return give_value(
+        is_there ? details_cell(details_of(find(handle)), ROWS_MEMBERS, index, (int)column) : NULL,
+        out);
 }
 
 /* ---- templates and reports ---- */
@@ -469,6 +544,14 @@ static const struct campaignd_host host = {
     .timer_set = services_timer_set,
     .timer_end = services_timer_end,
     .thread = services_thread,
+    .detail_groups = host_detail_groups,
+    .detail_name = host_detail_name,
+    .detail_rows = host_detail_rows,
+    .detail_columns = host_detail_columns,
+    .detail_column_name = host_detail_column_name,
+    .detail = host_detail,
+    .members = host_members,
+    .member = host_member,
 };
 
 const struct campaignd_host *services_open(struct engine *of)

@@ -30,6 +30,10 @@ static const struct format_kind kinds[] = {
     {"time", "time", format_read_nothing, format_write_time, "a time such as 2026-11-24 14:05:00"},
     {"upper", "upper", format_read_nothing, format_write_upper, NULL},
     {"lower", "lower", format_read_nothing, format_write_lower, NULL},
+    {"yes/no", "yes/no", format_read_nothing, format_write_yes_no,
+     "yes or no, true or false, or a number"},
+    {"telephone", "telephone", format_read_nothing, format_write_telephone, NULL},
+    {"plain", "plain", format_read_nothing, format_write_plain, NULL},
     {"default", "default \"…\"", read_default, NULL, NULL},
 };
 
@@ -146,10 +150,11 @@ static struct format *read_format(struct reader *reader)
     if (!format->kind) {
         char name[50];
         text_copy(name, sizeof name, words.text[0]);
-        error_set(reader->error, ERROR_INPUT,
-                  "there is no format »%s«; there are money, number, date, time, upper, lower and "
-                  "default",
-                  name);
+        error_set(
+            reader->error, ERROR_INPUT,
+            "there is no format »%s«; there are money, number, date, time, yes/no, telephone, "
+            "upper, lower, plain and default",
+            name);
         return NULL;
     }
     words.count--;
@@ -196,6 +201,14 @@ bool format_has_default(const struct format *chain)
         if (!chain->kind->write)
             return true;
     return false;
+}
+
+bool format_only_default(const struct format *chain)
+{
+    for (; chain; chain = chain->next)
+        if (chain->kind->write)
+            return false;
+    return true;
 }
 
 /* ---- applying ---- */

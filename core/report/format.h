@@ -31,6 +31,9 @@ const struct format *format_parse(struct arena *arena, const char *text, size_t 
 /* Does the chain say what stands for a missing value? */
 bool format_has_default(const struct format *chain);
 
+/* Does it say no more than that? Then a field's own format goes before it. True for NULL. */
+bool format_only_default(const struct format *chain);
+
 /*
  * A value under way through a chain. `kind` is a word for messages ("text", "an integer"). What is
  * absent (a missing or NULL value) stays absent until a default; empty text counts as absent.

@@ -1,6 +1,7 @@
 /*
  * The formats behind format.h: what each kind reads of its arguments and writes of a value.
- * format.c has the table of them; format_number.c, format_date.c and format_case.c do the writing.
+ * format.c has the table of them; format_number.c, format_date.c, format_case.c and format_people.c
+ * do the writing.
  */
 #ifndef CAMPAIGND_REPORT_FORMAT_KINDS_H
 #define CAMPAIGND_REPORT_FORMAT_KINDS_H
@@ -54,6 +55,12 @@ int format_write_time(const struct format *format, enum format_language language
 int format_write_upper(const struct format *format, enum format_language language,
                        const struct format_value *value, struct buffer *out);
 int format_write_lower(const struct format *format, enum format_language language,
+                       const struct format_value *value, struct buffer *out);
+int format_write_yes_no(const struct format *format, enum format_language language,
+                        const struct format_value *value, struct buffer *out);
+int format_write_telephone(const struct format *format, enum format_language language,
+                           const struct format_value *value, struct buffer *out);
+int format_write_plain(const struct format *format, enum format_language language,
                        const struct format_value *value, struct buffer *out);
 
 #endif

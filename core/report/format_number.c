@@ -5,103 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/format_decimal.h"
 #include "report/format_kinds.h"
-
-#define DIGITS_MAX 80
-#define EXPONENT_MAX 40
-#define DECIMALS_MAX 20
-
-/* digits[0 … count), the last `scale` of them after the point; at least one before it. */
-struct decimal {
-    bool negative;
-    int count, scale;
-    char digits[DIGITS_MAX + EXPONENT_MAX + DECIMALS_MAX + 2];
-};
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* ---- reading ---- */
-
-static const char *read_digits(const char *at, const char *end, struct decimal *decimal)
-{
-    while (at < end && is_digit(*at)) {
-        if (decimal->count == DIGITS_MAX)
-            return NULL;
-        decimal->digits[decimal->count++] = *at++;
-    }
-    return at;
-}
-
-/* "e+05" and the like, as databases write large numbers. */
-static const char *read_exponent(const char *at, const char *end, int *exponent)
-{
-    bool negative = at < end && *at == '-';
-    if (at < end && (*at == '-' || *at == '+'))
-        at++;
-    if (at == end || !is_digit(*at))
-        return NULL;
-    for (*exponent = 0; at < end && is_digit(*at); at++) {
-        *exponent = *exponent * 10 + (*at - '0');
-        if (*exponent > EXPONENT_MAX)
-            return NULL;
-    }
-    if (negative)
-        *exponent = -*exponent;
-    return at;
-}
-
-/* Zeros until at least one digit stands before the point and none stands after the last. */
-static void settle(struct decimal *decimal)
-{
-    for (; decimal->scale < 0; decimal->scale++)
-        decimal->digits[decimal->count++] = '0';
-    int missing = decimal->scale + 1 - decimal->count;
-    if (missing > 0) {
-        memmove(decimal->digits + missing, decimal->digits, (size_t)decimal->count);
-        memset(decimal->digits, '0', (size_t)missing);
-        decimal->count += missing;
-    }
-    int zeros = 0;
-    while (decimal->count - zeros > decimal->scale + 1 && decimal->digits[zeros] == '0')
-        zeros++;
-    decimal->count -= zeros;
-    memmove(decimal->digits, decimal->digits + zeros, (size_t)decimal->count);
-}
-
-static const char *skip_space(const char *at, const char *end)
-{
-    while (at < end && (*at == ' ' || *at == '\t'))
-        at++;
-    return at;
-}
-
-static int read_decimal(const struct format_value *value, struct decimal *decimal)
-{
-    const char *end = value->text + value->length;
-    const char *at = skip_space(value->text, end);
-    decimal->count = decimal->scale = 0;
-    decimal->negative = at < end && *at == '-';
-    if (at < end && (*at == '-' || *at == '+'))
-        at++;
-    if (!(at = read_digits(at, end, decimal)))
-        return -1;
-    int whole = decimal->count;
-    if (at < end && *at == '.' && !(at = read_digits(at + 1, end, decimal)))
-        return -1;
-    if (!decimal->count)
-        return -1;
-    int exponent = 0;
-    if (at < end && (*at == 'e' || *at == 'E') && !(at = read_exponent(at + 1, end, &exponent)))
-        return -1;
-    if (skip_space(at, end) != end)
-        return -1;
-    decimal->scale = decimal->count - whole - exponent;
-    settle(decimal);
-    return 0;
-}
 
 /* ---- rounding ---- */
 
@@ -132,19 +37,11 @@ static void round_to(struct decimal *decimal, int decimals)
         decimal->digits[decimal->count++] = '0';
 }
 
-static bool is_zero(const struct decimal *decimal)
-{
-    for (int i = 0; i < decimal->count; i++)
-        if (decimal->digits[i] != '0')
-            return false;
-    return true;
-}
-
 /* ---- writing ---- */
 
 static void write_sign(const struct decimal *decimal, struct buffer *out)
 {
-    if (decimal->negative && !is_zero(decimal))
+    if (decimal->negative && !decimal_is_zero(decimal))
         buffer_char(out, '-');
 }
 
@@ -176,7 +73,7 @@ int format_read_number(struct format *format, const struct format_words *words)
         return 0;
     const char *text = words->text[0];
     if (words->count > 1 || !words->length[0] || strspn(text, "0123456789") != words->length[0] ||
-        words->length[0] > 2 || atoi(text) > DECIMALS_MAX)
+        words->length[0] > 2 || atoi(text) > DECIMAL_ROUNDED_MAX)
         return -1;
     format->number = atoi(text);
     return 0;
@@ -186,7 +83,7 @@ int format_write_number(const struct format *format, enum format_language langua
                         const struct format_value *value, struct buffer *out)
 {
     struct decimal decimal;
-    if (read_decimal(value, &decimal) < 0)
+    if (decimal_read(value->text, value->length, &decimal) < 0)
         return -1;
     if (format->number != AS_IT_IS)
         round_to(&decimal, format->number);
@@ -233,7 +130,7 @@ int format_write_money(const struct format *format, enum format_language languag
                        const struct format_value *value, struct buffer *out)
 {
     struct decimal decimal;
-    if (read_decimal(value, &decimal) < 0)
+    if (decimal_read(value->text, value->length, &decimal) < 0)
         return -1;
     const struct currency *currency = find_currency(format->text);
     const char *sign = currency->symbol ? currency->symbol : format->text;

@@ -18,6 +18,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
+struct format; /* report/format.h */
 struct template;
 
 #define TEMPLATE_SOURCE_MAX ((size_t)1 << 20)   /* bytes of one template or partial */
@@ -28,6 +29,10 @@ struct template;
 #define TEMPLATE_PARTIAL_DEPTH_MAX 16           /* partials in partials */
 #define TEMPLATE_OUTPUT_MAX ((size_t)16 << 20)  /* bytes rendered, unless the options say else */
 #define TEMPLATE_STEPS_MAX ((uint64_t)10000000) /* operations and look-ups of one rendering */
+
+/* Is it `first`, `last` (1 or 0) or `index` (from 1), which a name in a list's section is where the
+ * data have no such name? */
+int template_is_row_word(const char *name);
 
 /* ---- compiling ---- */
 
@@ -56,7 +61,11 @@ void template_cleanup(struct template **template);
 
 /* One use of a name. Lives as long as its template. */
 struct template_name {
-    const char *name;    /* what is looked up: of a dotted name the first part */
+    const char *name; /* what is looked up: of a dotted name the first part */
+    const char *path; /* the whole of a dotted name */
+    const char
+        *total_of; /* of lines.sum.amount (or min, max) "amount", of lines.count "": what it says
+                             if `lines` is a list; else NULL */
     const char *partial; /* the partial that it stands in; NULL: the template itself */
     int line, column;
     int is_section;  /* {{#name}} or {{^name}} */
@@ -80,19 +89,32 @@ struct template_value;
 /*
  * A thing with names: a recipient, a row of a detail group. `lookup` fills *out (zeroed before) and
  * returns 0, or -1 if there is no such name. The name is also followed by a zero byte. What *out
- * points at stays as it is until template_render() returns.
+ * points at stays as it is until template_render() returns; what a list's row says, until the list is
+ * asked for another row.
  */
 struct template_data {
     int (*lookup)(void *context, const char *name, size_t length, struct template_value *out);
     void *context;
 };
 
-/* Rows, or plain values. `item` fills *out (zeroed before) for index < count and returns 0, or -1
- * if it cannot be had, which ends the rendering with an error. */
+/*
+ * Rows, or plain values. `item` fills *out (zeroed before) for index < count and returns 0, or -1 if
+ * it cannot be had, which ends the rendering with an error.
+ *
+ * A list that is read as a stream has `open` and `close` (else both are NULL): each use begins with
+ * open(context), whose result (NULL: an error) is the context of `item`, called with index 0, 1, 2 …
+ * in order, and of `close`, called once. Several uses may be open at once.
+ *
+ * `column`, if not NULL, says whether the rows have that name, 0 or -1, and its own formats: what
+ * {{list.sum.name}} of a list without rows cannot see in them.
+ */
 struct template_list {
     size_t count;
     int (*item)(void *context, size_t index, struct template_value *out);
     void *context;
+    void *(*open)(void *context);
+    void (*close)(void *opened);
+    int (*column)(void *context, const char *name, const struct format **formats);
 };
 
 #define TEMPLATE_NULL 0
@@ -108,6 +130,7 @@ struct template_value {
     const char *text; /* UTF-8; need not end with a zero byte */
     size_t length;
     int64_t integer;
+    const struct format *formats; /* how it is written where the tag does not say; NULL: as it is */
     struct template_list list;
     struct template_data record;
 };

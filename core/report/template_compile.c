@@ -271,6 +271,7 @@ static int read_name(struct compiler *compiler, const struct source *source, con
     struct template_name *name = arena_alloc(arena, sizeof *name);
     *name = (struct template_name){
         .name = op->path->count ? op->path->parts[0].text : ".",
+        .path = op->path->text,
         .partial = source->partial,
         .line = tag->line,
         .column = tag->column,
@@ -279,6 +280,11 @@ static int read_name(struct compiler *compiler, const struct source *source, con
         .in_section = compiler->depth ? compiler->sections[compiler->depth - 1].inner : NULL,
     };
     op->name = name;
+    enum template_function function;
+    if (template_function(op->path, &function) != 0)
+        return 0;
+    op->total = ++compiler->template->totals;
+    name->total_of = function == TOTAL_COUNT ? "" : op->path->parts[2].text;
     return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "report/template_internal.h"
@@ -14,6 +15,7 @@ struct frame {
     struct template_value value;
     struct template_value item; /* of a list */
     size_t index;
+    void *opened; /* of a list */
 };
 
 struct rendering {
@@ -25,16 +27,29 @@ struct rendering {
     size_t start, limit;
     uint64_t steps;
     struct buffer scratch[2];
+    struct template_total *totals; /* made at first use */
     struct frame frames[TEMPLATE_DEPTH_MAX];
     int depth;
     struct error *error;
 };
 
-static void scratch_free(struct rendering *rendering)
+static void leave_frame(struct rendering *rendering)
 {
+    struct frame *frame = &rendering->frames[--rendering->depth];
+    if (frame->value.kind == TEMPLATE_LIST)
+        template_list_close(&frame->value.list, frame->opened);
+}
+
+static void rendering_free(struct rendering *rendering)
+{
+    while (rendering->depth)
+        leave_frame(rendering);
     buffer_free(&rendering->scratch[0]);
     buffer_free(&rendering->scratch[1]);
+    free(rendering->totals);
 }
+
+enum found { FOUND, MISSING, FAILED };
 
 #define FAIL(rendering, op, ...)                                                                   \
     (error_set((rendering)->error, ERROR_INPUT, __VA_ARGS__),                                      \
@@ -56,6 +71,24 @@ static int look_up(struct rendering *rendering, const struct template_data *data
     return data->lookup(data->context, part->text, part->length, value);
 }
 
+/* first, last, index: what a row is in the innermost list. */
+static int find_row_word(const struct rendering *rendering, const char *name,
+                         struct template_value *value)
+{
+    int depth = rendering->depth;
+    while (depth && rendering->frames[depth - 1].value.kind != TEMPLATE_LIST)
+        depth--;
+    if (!depth || !template_is_row_word(name))
+        return -1;
+    const struct frame *frame = &rendering->frames[depth - 1];
+    size_t number = frame->index + 1;
+    *value = (struct template_value){.kind = TEMPLATE_INTEGER};
+    value->integer = *name == 'f'   ? number == 1
+                     : *name == 'l' ? number == frame->value.list.count
+                                    : (int64_t)number;
+    return 0;
+}
+
 static int find_first(struct rendering *rendering, const struct template_part *part,
                       struct template_value *value)
 {
@@ -65,37 +98,63 @@ static int find_first(struct rendering *rendering, const struct template_part *p
             look_up(rendering, &context->record, part, value) == 0)
             return 0;
     }
-    return look_up(rendering, rendering->data, part, value);
+    if (look_up(rendering, rendering->data, part, value) == 0)
+        return 0;
+    return find_row_word(rendering, part->text, value);
 }
 
-/* 0; or -1: there is no such name. */
-static int find_value(struct rendering *rendering, const struct template_path *path,
-                      struct template_value *value)
+/* lines.sum.amount, of the list that was found; computed once for each place that says it. */
+static int find_total(struct rendering *rendering, const struct template_op *op,
+                      const struct template_list *list, struct template_value *value)
+{
+    enum template_function function;
+    if (!rendering->totals)
+        rendering->totals = memory_array(rendering->template->totals, sizeof *rendering->totals);
+    struct template_total *total = &rendering->totals[op->total - 1];
+    template_function(op->path, &function);
+    if ((total->list.item != list->item || total->list.context != list->context) &&
+        template_compute_total(total, function, op->path, list, &rendering->steps,
+                               rendering->error) != 0) {
+        template_place(rendering->error, op->name->partial, op->name->line, op->name->column);
+        return FAILED;
+    }
+    *value = total->value;
+    return FOUND;
+}
+
+static enum found find_value(struct rendering *rendering, const struct template_op *op,
+                             struct template_value *value)
 {
     static const struct template_part itself = {".", 1};
+    const struct template_path *path = op->path;
     if (!path->count) {
         if (!rendering->depth)
-            return look_up(rendering, rendering->data, &itself, value);
+            return look_up(rendering, rendering->data, &itself, value) == 0 ? FOUND : MISSING;
         *value = *frame_context(&rendering->frames[rendering->depth - 1]);
-        return 0;
+        return FOUND;
     }
     if (find_first(rendering, &path->parts[0], value) < 0)
-        return -1;
+        return MISSING;
+    if (op->total && value->kind == TEMPLATE_LIST) {
+        struct template_list list = value->list;
+        return find_total(rendering, op, &list, value);
+    }
     for (size_t i = 1; i < path->count; i++) {
         struct template_data record = value->record;
         if (value->kind != TEMPLATE_RECORD ||
             look_up(rendering, &record, &path->parts[i], value) < 0)
-            return -1;
+            return MISSING;
     }
-    return 0;
+    return FOUND;
 }
 
 /* The value, or NULL in its place if it may be missing. */
 static int find_or_fail(struct rendering *rendering, const struct template_op *op,
                         struct template_value *value)
 {
-    if (find_value(rendering, op->path, value) == 0)
-        return 0;
+    enum found found = find_value(rendering, op, value);
+    if (found != MISSING)
+        return found == FOUND ? 0 : -1;
     *value = (struct template_value){.kind = TEMPLATE_NULL};
     if (rendering->options->missing == TEMPLATE_MISSING_EMPTY || op->name->has_default)
         return 0;
@@ -161,6 +220,23 @@ static int describe(struct rendering *rendering, const struct template_op *op,
     }
 }
 
+/* A field's own formats go before a tag that has none but a default. */
+static int apply_formats(struct rendering *rendering, const struct template_op *op,
+                         const struct format *own, struct format_value *text)
+{
+    const struct format *const chains[] = {format_only_default(op->formats) ? own : NULL,
+                                           op->formats};
+    for (size_t i = 0; i < 2; i++) {
+        if (!chains[i] || format_apply(chains[i], rendering->language, text, rendering->scratch,
+                                       rendering->error) == 0)
+            continue;
+        error_prefix(rendering->error, "»%s«: ", op->path->text);
+        return template_place(rendering->error, op->name->partial, op->name->line,
+                              op->name->column);
+    }
+    return 0;
+}
+
 static int write_value(struct rendering *rendering, const struct template_op *op)
 {
     struct template_value value;
@@ -169,12 +245,8 @@ static int write_value(struct rendering *rendering, const struct template_op *op
     if (find_or_fail(rendering, op, &value) < 0 ||
         describe(rendering, op, &value, digits, &text) < 0)
         return -1;
-    if (op->formats && format_apply(op->formats, rendering->language, &text, rendering->scratch,
-                                    rendering->error) < 0) {
-        error_prefix(rendering->error, "»%s«: ", op->path->text);
-        return template_place(rendering->error, op->name->partial, op->name->line,
-                              op->name->column);
-    }
+    if (apply_formats(rendering, op, value.formats, &text) < 0)
+        return -1;
     if (check_size(rendering, text.length) < 0)
         return -1;
     template_escape(rendering->options->target, op->raw, text.text, text.length, rendering->out);
@@ -215,7 +287,7 @@ static int load_item(struct rendering *rendering, struct frame *frame, const str
         return 0;
     const struct template_list *list = &frame->value.list;
     memset(&frame->item, 0, sizeof frame->item);
-    if (list->item(list->context, frame->index, &frame->item) == 0)
+    if (list->item(frame->opened, frame->index, &frame->item) == 0)
         return 0;
     return FAIL(rendering, op, "row %zu of »%s« could not be read", frame->index + 1,
                 op->path->text);
@@ -231,9 +303,12 @@ static int enter_section(struct rendering *rendering, const struct template_op *
         *next = op->target;
     if (!go_in || op->operation == OPERATION_INVERTED)
         return 0;
-    struct frame *frame = &rendering->frames[rendering->depth++];
+    struct frame *frame = &rendering->frames[rendering->depth];
     frame->value = value;
     frame->index = 0;
+    if (value.kind == TEMPLATE_LIST && template_list_open(&value.list, &frame->opened) != 0)
+        return FAIL(rendering, op, "the rows of »%s« could not be read", op->path->text);
+    rendering->depth++;
     return load_item(rendering, frame, op);
 }
 
@@ -242,7 +317,7 @@ static int end_section(struct rendering *rendering, const struct template_op *op
     struct frame *frame = &rendering->frames[rendering->depth - 1];
     size_t count = frame->value.kind == TEMPLATE_LIST ? frame->value.list.count : 1;
     if (++frame->index >= count) {
-        rendering->depth--;
+        leave_frame(rendering);
         return 0;
     }
     *next = op->target;
@@ -288,7 +363,7 @@ int template_render(const struct template *template, const struct template_data 
     if (options->target < TEMPLATE_AS_TEXT || options->target > TEMPLATE_AS_HEADER)
         return error_set(error, ERROR_INTERNAL, "no target of escaping has the number %d",
                          options->target);
-    __attribute__((cleanup(scratch_free))) struct rendering rendering;
+    __attribute__((cleanup(rendering_free))) struct rendering rendering;
     /* Not the frames: they are written before they are read, and are most of it. */
     memset(&rendering, 0, offsetof(struct rendering, frames));
     rendering.template = template;

@@ -132,4 +132,5 @@ const struct campaignd_action campaignd_action = {
     .preview = email_preview,
     .close = email_close,
     .unload = email_unload,
+    .channel = "email",
 };

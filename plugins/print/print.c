@@ -151,4 +151,5 @@ const struct campaignd_action campaignd_action = {
     .preview = print_preview,
     .close = print_close,
     .unload = print_unload,
+    .channel = "letter",
 };

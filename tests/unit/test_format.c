@@ -183,8 +183,8 @@ static void what_cannot_be_read_is_explained(void **state)
     static const struct {
         const char *chain, *message;
     } wrong[] = {
-        {"monney EUR", "there is no format »monney«; there are money, number, date, time, upper, "
-                       "lower and default"},
+        {"monney EUR", "there is no format »monney«; there are money, number, date, time, yes/no, "
+                       "telephone, upper, lower, plain and default"},
         {"money", "the format »money« is not written like that; write »money EUR«"},
         {"money eur", "the format »money« is not written like that; write »money EUR«"},
         {"number two", "the format »number« is not written like that; write »number 2«"},

@@ -359,7 +359,7 @@ static void expect_refusal(struct core *core, const char *plugin, json_t *settin
 static void plugins_that_are_none_are_refused(void **state)
 {
     expect_refusal(*state, "no_symbol", NULL, "exports no symbol campaignd_action");
-    expect_refusal(*state, "wrong_abi", NULL, "built for ABI 9.0, and this campaignd has 0.1");
+    expect_refusal(*state, "wrong_abi", NULL, "built for ABI 9.0, and this campaignd has 0.2");
     expect_refusal(*state, "other_name", NULL, "calls itself »somebody«");
     expect_refusal(*state, "both_tiers", NULL, "both of deliver() and send()");
     expect_refusal(*state, "no_tier", NULL, "none of deliver() and send()");

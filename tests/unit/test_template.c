@@ -480,7 +480,7 @@ static void errors_of_the_text_say_where_and_what_to_write(void **state)
         {"{{#a | upper}}{{/a}}", "line 1, column 1: a section takes no format; write it on the "
                                  "values inside, as in {{name | upper}}"},
         {"{{a | shout}}", "line 1, column 1: there is no format »shout«; there are money, number, "
-                          "date, time, upper, lower and default"},
+                          "date, time, yes/no, telephone, upper, lower, plain and default"},
         {"{{=a=}}", "line 1, column 1: new marks are written as {{=<% %>=}}: two of them, up to 15 "
                     "bytes each, without = and blanks"},
         {"{{=a b c=}}",

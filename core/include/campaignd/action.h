@@ -1,5 +1,5 @@
 /*
- * The action ABI of campaignd, version 0.1: the one header that a plugin needs.
+ * The action ABI of campaignd, version 0.2: the one header that a plugin needs.
  *
  * A plugin is a shared object, NAME.so, that exports one symbol: a constant `struct
  * campaignd_action` named `campaignd_action`. A worker process loads exactly one plugin for one
@@ -28,7 +28,7 @@ extern "C" {
 #endif
 
 #define CAMPAIGND_ABI_MAJOR 0
-#define CAMPAIGND_ABI_MINOR 1
+#define CAMPAIGND_ABI_MINOR 2
 #define CAMPAIGND_ABI ((uint32_t)(CAMPAIGND_ABI_MAJOR << 16 | CAMPAIGND_ABI_MINOR))
 
 /* ---- values ---- */
@@ -303,6 +303,35 @@ struct campaignd_host {
 
     /* Run `work(context)` on a pool thread, then `after(context)` on the loop. */
     void (*thread)(void (*work)(void *context), void (*after)(void *context), void *context);
+
+    /* -- since 0.2: what hangs on the recipient; [any thread that holds the task] */
+
+    /*
+     * Groups of details (an invoice's lines, bookings) and their columns, each counted from 0. A name
+     * is NULL where there is no such group or column. detail_rows: how many rows this recipient has;
+     * -1: there is no such group, or it cannot be read (the log says why).
+     */
+    uint32_t (*detail_groups)(campaignd_task task);
+    const char *(*detail_name)(campaignd_task task, uint32_t group);
+    int64_t (*detail_rows)(campaignd_task task, uint32_t group);
+    uint32_t (*detail_columns)(campaignd_task task, uint32_t group);
+    const char *(*detail_column_name)(campaignd_task task, uint32_t group, uint32_t column);
+
+    /*
+     * A cell. 0, or -1: there is none, or it cannot be read. Values are valid until another row of
+     * the same group is asked for, at most until done(task). Ask row by row: rows in their order are
+     * read as a stream, however many there are; one before the present row is read from the first on.
+     */
+    int32_t (*detail)(campaignd_task task, uint32_t group, int64_t row, uint32_t column,
+                      struct campaignd_value *out);
+
+    /*
+     * The persons that a recipient stands for (a household): always one at least, himself first.
+     * Their columns are those of the recipient. member: 0, or -1; values as those of detail.
+     */
+    uint32_t (*members)(campaignd_task task);
+    int32_t (*member)(campaignd_task task, uint32_t index, uint32_t column,
+                      struct campaignd_value *out);
 };
 
 #define CAMPAIGND_HOST_HAS(host, function)                                                         \
@@ -366,6 +395,10 @@ struct campaignd_action {
 
     void (*close)(void *job);     /* after the job's last task is done */
     void (*unload)(void *plugin); /* before the worker ends, all jobs closed */
+
+    /* Since 0.2. How it reaches people, "email", "sms" or "letter": which consents and objections
+     * apply. NULL or "": it reaches nobody. */
+    const char *channel;
 };
 
 #define CAMPAIGND_ACTION_HEAD sizeof(struct campaignd_action), CAMPAIGND_ABI
