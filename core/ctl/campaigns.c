@@ -1,4 +1,4 @@
-/* Check, start and preview of campaigns; a query's rows. */
+/* Check, start and preview of campaigns. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,20 +11,13 @@
 #include "ctl/command.h"
 #include "ctl/table.h"
 
-static int post(struct invocation *invocation, const char *collection, const char *verb,
-                json_t *body, struct reply *reply)
-{
-    FREE_CLEAN char *path = client_path(collection, invocation->arguments[0], verb);
-    int code = client_call(invocation, "POST", path, body, reply);
-    json_decref(body);
-    return code;
-}
-
 int campaigns_check(struct invocation *invocation)
 {
     static const char *const columns[] = {"severity", "where", "message", NULL};
+    static const char *const of_groups[] = {"group", "count", NULL};
     REPLY_CLEAN struct reply reply = {0};
-    int code = post(invocation, "campaigns", "check", json_object(), &reply);
+    int code =
+        post_to(invocation, "campaigns", invocation->arguments[0], "check", json_object(), &reply);
     if (code)
         return code;
     bool good = json_is_true(json_object_get(reply.json, "ok"));
@@ -37,6 +30,10 @@ int campaigns_check(struct invocation *invocation)
     if (json_array_size(problems))
         print_objects(problems, columns);
     json_t *recipients = json_object_get(reply.json, "recipients");
+    json_t *groups = json_object_get(reply.json, "groups");
+    if (json_array_size(groups) > 1)
+        print_objects(groups, of_groups);
+    print_left_out(json_object_get(reply.json, "left_out"));
     if (!good)
         say(MESSAGE_CHECK_BAD);
     else if (json_is_integer(recipients))
@@ -49,8 +46,8 @@ int campaigns_check(struct invocation *invocation)
 int campaigns_start(struct invocation *invocation)
 {
     REPLY_CLEAN struct reply reply = {0};
-    int code = post(invocation, "campaigns", "start",
-                    json_pack("{s:b}", "force", (int)invocation->force), &reply);
+    int code = post_to(invocation, "campaigns", invocation->arguments[0], "start",
+                       json_pack("{s:b}", "force", (int)invocation->force), &reply);
     if (code)
         return code;
     int64_t number = json_integer_value(json_object_get(reply.json, "run"));
@@ -155,49 +152,4 @@ int campaigns_preview(struct invocation *invocation)
         return EXIT_OK;
     }
     return output_parts(invocation, json_object_get(reply.json, "parts"));
-}
-
-/* ---- a query's rows ---- */
-
-static void print_rows(const json_t *columns, const json_t *rows)
-{
-    size_t count = json_array_size(columns);
-    const char **names = memory_array(count + 1, sizeof *names);
-    for (size_t i = 0; i < count; i++) {
-        names[i] = json_string_value(json_object_get(json_array_get(columns, i), "name"));
-        if (!names[i])
-            names[i] = "?";
-    }
-    struct table *table = table_new(names);
-    table_headings_as_given(table);
-    for (size_t row = 0; row < json_array_size(rows); row++)
-        for (size_t i = 0; i < count && i < TABLE_COLUMNS_MAXIMUM; i++)
-            table_json(table, json_array_get(json_array_get(rows, row), i));
-    table_print(table);
-    table_free(table);
-    free(names);
-}
-
-int queries_run(struct invocation *invocation)
-{
-    int64_t limit = 20;
-    int code = invocation->limit ? parse_number(invocation, invocation->limit, &limit) : EXIT_OK;
-    if (code)
-        return code;
-    REPLY_CLEAN struct reply reply = {0};
-    code =
-        post(invocation, "queries", "run", json_pack("{s:I}", "limit", (json_int_t)limit), &reply);
-    if (code)
-        return code;
-    if (invocation->json) {
-        print_json(reply.json);
-        return EXIT_OK;
-    }
-    print_rows(json_object_get(reply.json, "columns"), json_object_get(reply.json, "rows"));
-    json_t *count = json_object_get(reply.json, "count");
-    if (json_is_integer(count))
-        say(MESSAGE_ROWS_COUNT, message_number(json_integer_value(count)));
-    if (json_is_true(json_object_get(reply.json, "truncated")))
-        say(MESSAGE_ROWS_TRUNCATED);
-    return EXIT_OK;
 }

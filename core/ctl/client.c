@@ -211,16 +211,8 @@ static int understand(struct invocation *invocation, struct reply *reply)
                 number);
 }
 
-int client_call(struct invocation *invocation, const char *method, const char *path,
-                const json_t *body, struct reply *reply)
+static void set_up(struct client *client, const char *method, const char *url, char *detail)
 {
-    struct client *client = invocation->client;
-    char detail[CURL_ERROR_SIZE] = "";
-    struct sink sink = {client, reply};
-    FREE_CLEAN char *url = memory_format("http://campaignd/v1/%s", path);
-    FREE_CLEAN char *text = body ? json_dumps(body, JSON_COMPACT) : memory_text("");
-    struct curl_slist *headers =
-        body ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
     curl_easy_reset(client->curl);
     curl_easy_setopt(client->curl, CURLOPT_URL, url);
     curl_easy_setopt(client->curl, CURLOPT_UNIX_SOCKET_PATH, client->socket_path);
@@ -230,9 +222,25 @@ int client_call(struct invocation *invocation, const char *method, const char *p
     curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
     curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, ANSWER_SECONDS);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, detail);
-    if (body || text_equal(method, "POST"))
-        curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, text ? text : "");
     curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
+}
+
+/* `data` NULL: no body, which is an empty one for POST. */
+static int perform(struct invocation *invocation, const char *method, const char *path,
+                   const char *mime_type, const void *data, size_t size, struct reply *reply)
+{
+    struct client *client = invocation->client;
+    char detail[CURL_ERROR_SIZE] = "";
+    struct sink sink = {client, reply};
+    FREE_CLEAN char *url = memory_format("http://campaignd/v1/%s", path);
+    FREE_CLEAN char *type = memory_format("Content-Type: %s", mime_type);
+    struct curl_slist *headers = data ? curl_slist_append(NULL, type) : NULL;
+    headers = curl_slist_append(headers, "Expect:"); /* the daemon is at the other end of a pipe */
+    set_up(client, method, url, detail);
+    if (data || text_equal(method, "POST")) {
+        curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);
+        curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, data ? data : "");
+    }
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &sink);
@@ -242,4 +250,18 @@ int client_call(struct invocation *invocation, const char *method, const char *p
     curl_slist_free_all(headers);
     return result == CURLE_OK ? understand(invocation, reply)
                               : no_answer(invocation, result, detail);
+}
+
+int client_call(struct invocation *invocation, const char *method, const char *path,
+                const json_t *body, struct reply *reply)
+{
+    FREE_CLEAN char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    return perform(invocation, method, path, "application/json", text, text ? strlen(text) : 0,
+                   reply);
+}
+
+int client_send(struct invocation *invocation, const char *method, const char *path,
+                const char *mime_type, const void *data, size_t size, struct reply *reply)
+{
+    return perform(invocation, method, path, mime_type, data, size, reply);
 }

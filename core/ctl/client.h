@@ -24,6 +24,10 @@ void reply_free(struct reply *reply);
 int client_call(struct invocation *invocation, const char *method, const char *path,
                 const json_t *body, struct reply *reply);
 
+/* The same with a body of another kind than JSON. */
+int client_send(struct invocation *invocation, const char *method, const char *path,
+                const char *mime_type, const void *data, size_t size, struct reply *reply);
+
 /* Append `name` percent-encoded, so that it is one part of a path or one value of a query. */
 void client_encode(struct buffer *path, const char *name);
 

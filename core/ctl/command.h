@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "base/buffer.h"
+#include "ctl/client.h"
 #include "ctl/ctl.h"
 
 #define OPTION_SET 1u
@@ -19,6 +20,16 @@
 #define OPTION_LIMIT 512u
 #define OPTION_GLOBAL 1024u
 #define OPTION_OUTCOME 2048u
+#define OPTION_GROUP 4096u
+#define OPTION_PARAMETER 8192u
+#define OPTION_SAVE 16384u
+#define OPTION_LISTING 32768u /* how a list is written */
+#define OPTION_ORIGIN 65536u  /* where a new campaign's recipients come from */
+#define OPTION_SELECTION 131072u
+#define OPTION_CSV 262144u /* how a CSV file is read */
+#define OPTION_VALUE 524288u
+#define OPTION_SUPPRESSION 1048576u
+#define OPTION_DRY_RUN 2097152u
 
 struct command {
     const char *noun;
@@ -42,9 +53,11 @@ int help_complete(struct invocation *invocation, const char *const *words, size_
 struct option_row {
     const char *name;  /* "--output" */
     char letter;       /* 'o', or 0 */
-    const char *value; /* "FILE", or NULL if it takes none */
-    unsigned flag;
+    const char *value; /* "FILE", or NULL if it takes none: then its field is a bool */
+    unsigned flag;     /* of the commands that take it */
     enum message help;
+    size_t field; /* of struct invocation; 0: options.c looks after it */
+    bool several; /* its field is a struct given_texts */
 };
 extern const struct option_row option_rows[]; /* options.c; ended by a NULL name */
 
@@ -64,11 +77,47 @@ int documents_new(struct invocation *invocation);
 int documents_edit(struct invocation *invocation);
 int documents_delete(struct invocation *invocation);
 
+int documents_new_from(struct invocation *invocation, json_t *document); /* borrowed */
+
 /* campaigns.c */
 int campaigns_check(struct invocation *invocation);
 int campaigns_start(struct invocation *invocation);
 int campaigns_preview(struct invocation *invocation);
+
+/* queries.c */
 int queries_run(struct invocation *invocation);
+int queries_groups(struct invocation *invocation);
+int queries_sql(struct invocation *invocation);
+int queries_fields(struct invocation *invocation);
+int lists_export(struct invocation *invocation); /* of a query or a campaign */
+/* What --parameter and --from-event give, as an object; NULL: none. *code says what is wrong. */
+json_t *queries_parameters(struct invocation *invocation, int *code);
+
+/* recipients.c */
+int campaigns_new(struct invocation *invocation);
+int campaigns_recipients(struct invocation *invocation);
+int campaigns_individual(struct invocation *invocation);
+int campaigns_compare(struct invocation *invocation);
+
+/* sources.c */
+int sources_list(struct invocation *invocation);
+int sources_tables(struct invocation *invocation);
+int sources_test(struct invocation *invocation);
+int sources_import(struct invocation *invocation);
+int sources_drop(struct invocation *invocation);
+
+/* suppressions.c */
+int suppressions_list(struct invocation *invocation);
+int suppressions_add(struct invocation *invocation);
+int suppressions_remove(struct invocation *invocation);
+int suppressions_import(struct invocation *invocation);
+int suppressions_export(struct invocation *invocation);
+int suppressions_feed(struct invocation *invocation);
+
+/* exchange.c */
+int definitions_export(struct invocation *invocation);
+int definitions_import(struct invocation *invocation);
+int persons_export(struct invocation *invocation);
 
 /* runs.c; the verb of the command is the API's */
 int runs_list(struct invocation *invocation);
@@ -92,6 +141,15 @@ int site_reload(struct invocation *invocation);
 /* ---- what commands share (shared.c) ---- */
 
 void print_json(const json_t *json);
+/* POST COLLECTION/NAME/VERB; `body` is taken over. */
+int post_to(struct invocation *invocation, const char *collection, const char *name,
+            const char *verb, json_t *body, struct reply *reply);
+/* Rows under the names of their columns, as the site calls them. */
+void print_rows(const json_t *columns, const json_t *rows);
+/* "Left out: 3 blocked, 1 without a key." of {"blocked": 3, …}; nothing if there is nobody. */
+void print_left_out(const json_t *left_out);
+/* What --output names, or standard output; a text for people or programs. */
+int output_text(struct invocation *invocation, const void *data, size_t size);
 /* "key  value" lines for the scalar members of an object, in its order. */
 void print_members(const json_t *object, const char *const *left_out);
 /* A table of an array of objects. */

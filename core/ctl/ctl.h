@@ -29,6 +29,12 @@ enum exit_code {
 struct command;
 struct client;
 
+/* What an option that may come several times was given, in its order. */
+struct given_texts {
+    const char **items; /* owned array, NULL until the first */
+    size_t count;
+};
+
 struct invocation {
     const struct command *command;
     struct client *client;
@@ -36,10 +42,14 @@ struct invocation {
     const char **words;           /* owned: the command line without its options */
     const char *const *arguments; /* into words, NULL-ended */
     size_t argument_count;
-    const char **sets; /* owned array; each KEY=VALUE */
-    size_t set_count;
+    /* What the options say (options.c); NULL, none or false: not given. */
+    struct given_texts sets, parameters, take_in, take_out;
     const char *file, *output, *step, *run, *recipient, *limit, *outcome;
-    bool watch, force, yes;
+    const char *query, *distributor, *group, *event;
+    const char *format, *separator, *encoding, *table;
+    const char *filter, *sample;
+    const char *value, *channel, *scope, *campaign, *reason, *note;
+    bool watch, force, yes, save, fresh, left_out, formula_guard, byte_order_mark, person, dry_run;
     char *failure; /* owned; NULL: nothing (more) to say */
 };
 

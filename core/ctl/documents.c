@@ -1,4 +1,5 @@
-/* Queries, reports and campaigns: list, show, new, edit, delete are the same for the three. */
+/* Queries, reports, campaigns, categories and patterns: list, show, new, edit, delete are the same
+ * for all. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,16 @@ static const struct kind kinds[] = {
      {"id", "name", "kind", "title", "query", "description", NULL},
      "{\"name\":\"\",\"kind\":\"letter\",\"title\":\"\",\"description\":\"\",\"categories\":[],"
      "\"variants\":{\"de\":{\"subject\":null,\"html\":\"\",\"text\":null}},\"files\":[]}"},
+    {"category",
+     "categories",
+     MESSAGE_KIND_CATEGORY,
+     {"id", "name", "distributor", NULL},
+     "{\"name\":\"\",\"distributor\":false}"},
+    {"pattern",
+     "patterns",
+     MESSAGE_KIND_PATTERN,
+     {"id", "name", "kind", "country", "language", NULL},
+     "{\"name\":\"\",\"kind\":\"address\",\"country\":null,\"language\":null,\"template\":\"\"}"},
 };
 
 static const struct kind *kind_of(const struct invocation *invocation)
@@ -213,9 +224,9 @@ static int change(struct invocation *invocation, json_t *document, struct target
     if (from_file && invocation->argument_count && text_equal(target->method, "POST"))
         json_object_set_new(from_file, "name", json_string(invocation->arguments[0]));
     json_t *base = from_file ? from_file : document;
-    if (!code && invocation->set_count)
+    if (!code && invocation->sets.count)
         code = edit_apply_sets(invocation, base);
-    if (!code && (invocation->file || invocation->set_count))
+    if (!code && (invocation->file || invocation->sets.count))
         code = submit(invocation, base, target);
     else if (!code)
         code = edit_interactively(invocation, base, submit, target, &changed);
@@ -243,11 +254,24 @@ static void say_taken(const struct invocation *invocation, const struct target *
         say(MESSAGE_CHANGED, message(kind->label), name ? name : "");
 }
 
+int documents_new_from(struct invocation *invocation, json_t *document)
+{
+    const struct kind *kind = kind_of(invocation);
+    TARGET_CLEAN struct target target = {.method = "POST", .path = memory_text(kind->collection)};
+    if (invocation->argument_count)
+        json_object_set_new(document, "name", json_string(invocation->arguments[0]));
+    int code = edit_apply_sets(invocation, document);
+    if (!code)
+        code = submit(invocation, document, &target);
+    say_taken(invocation, &target, kind);
+    return code;
+}
+
 int documents_new(struct invocation *invocation)
 {
     const struct kind *kind = kind_of(invocation);
     TARGET_CLEAN struct target target = {.method = "POST", .path = memory_text(kind->collection)};
-    bool by_hand = !invocation->set_count && !invocation->file;
+    bool by_hand = !invocation->sets.count && !invocation->file;
     json_t *document = by_hand ? json_loads(kind->skeleton, 0, NULL) : json_object();
     if (invocation->argument_count)
         json_object_set_new(document, "name", json_string(invocation->arguments[0]));

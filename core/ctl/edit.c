@@ -143,8 +143,8 @@ static int apply_set(struct invocation *invocation, json_t *document, const char
 int edit_apply_sets(struct invocation *invocation, json_t *document)
 {
     int code = EXIT_OK;
-    for (size_t i = 0; i < invocation->set_count && !code; i++)
-        code = apply_set(invocation, document, invocation->sets[i]);
+    for (size_t i = 0; i < invocation->sets.count && !code; i++)
+        code = apply_set(invocation, document, invocation->sets.items[i]);
     return code;
 }
 

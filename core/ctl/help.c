@@ -100,9 +100,9 @@ static int complete_names(struct invocation *invocation, const struct command *c
         const char *argument;
         const char *collection;
         const char *key;
-    } sources[] = {{"CAMPAIGN", "campaigns", "name"},
-                   {"QUERY", "queries", "name"},
-                   {"REPORT", "reports", "name"},
+    } sources[] = {{"CAMPAIGN", "campaigns", "name"}, {"QUERY", "queries", "name"},
+                   {"REPORT", "reports", "name"},     {"CATEGORY", "categories", "name"},
+                   {"PATTERN", "patterns", "name"},   {"SOURCE", "sources", "name"},
                    {"RUN", "runs", "number"}};
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         size_t size = strcspn(command->arguments, " /");

@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -5,25 +6,55 @@
 #include "base/text.h"
 #include "ctl/command.h"
 
+#define FIELD(name) offsetof(struct invocation, name)
+
+/* clang-format off */
 const struct option_row option_rows[] = {
-    {"--set", 0, "KEY=VALUE", OPTION_SET, MESSAGE_OPTION_SET},
-    {"--file", 'f', "FILE", OPTION_FILE, MESSAGE_OPTION_FILE},
-    {"--watch", 'w', NULL, OPTION_WATCH, MESSAGE_OPTION_WATCH},
-    {"--force", 0, NULL, OPTION_FORCE, MESSAGE_OPTION_FORCE},
-    {"--yes", 'y', NULL, OPTION_YES, MESSAGE_OPTION_YES},
-    {"--step", 0, "NAME", OPTION_STEP, MESSAGE_OPTION_STEP},
-    {"--output", 'o', "FILE", OPTION_OUTPUT, MESSAGE_OPTION_OUTPUT},
-    {"--run", 0, "NUMBER", OPTION_RUN, MESSAGE_OPTION_RUN},
-    {"--recipient", 0, "KEY", OPTION_RECIPIENT, MESSAGE_OPTION_RECIPIENT},
-    {"--outcome", 0, "OUTCOME", OPTION_OUTCOME, MESSAGE_OPTION_OUTCOME},
-    {"--limit", 'n', "NUMBER", OPTION_LIMIT, MESSAGE_OPTION_LIMIT},
-    {"--socket", 0, "PATH", OPTION_GLOBAL, MESSAGE_OPTION_SOCKET},
-    {"--json", 0, NULL, OPTION_GLOBAL, MESSAGE_OPTION_JSON},
-    {"--lang", 0, "de|en", OPTION_GLOBAL, MESSAGE_OPTION_LANG},
-    {"--help", 'h', NULL, OPTION_GLOBAL, MESSAGE_OPTION_HELP},
-    {"--version", 0, NULL, OPTION_GLOBAL, MESSAGE_OPTION_VERSION},
-    {NULL, 0, NULL, 0, MESSAGE_COUNT},
+    {"--set", 0, "KEY=VALUE", OPTION_SET, MESSAGE_OPTION_SET, FIELD(sets), true},
+    {"--file", 'f', "FILE", OPTION_FILE, MESSAGE_OPTION_FILE, FIELD(file), false},
+    {"--query", 0, "QUERY", OPTION_ORIGIN, MESSAGE_OPTION_QUERY, FIELD(query), false},
+    {"--distributor", 0, "REPORT", OPTION_ORIGIN, MESSAGE_OPTION_DISTRIBUTOR, FIELD(distributor), false},
+    {"--from-event", 0, "ID", OPTION_ORIGIN, MESSAGE_OPTION_EVENT, FIELD(event), false},
+    {"--group", 0, "GROUP", OPTION_GROUP, MESSAGE_OPTION_GROUP, FIELD(group), false},
+    {"--parameter", 'p', "NAME=VALUE", OPTION_PARAMETER, MESSAGE_OPTION_PARAMETER, FIELD(parameters), true},
+    {"--filter", 0, "CONDITION", OPTION_SELECTION, MESSAGE_OPTION_FILTER, FIELD(filter), false},
+    {"--take-out", 0, "KEY", OPTION_SELECTION, MESSAGE_OPTION_TAKE_OUT, FIELD(take_out), true},
+    {"--take-in", 0, "KEY", OPTION_SELECTION, MESSAGE_OPTION_TAKE_IN, FIELD(take_in), true},
+    {"--sample", 0, "NUMBER", OPTION_SELECTION, MESSAGE_OPTION_SAMPLE, FIELD(sample), false},
+    {"--fresh", 0, NULL, OPTION_SELECTION, MESSAGE_OPTION_FRESH, FIELD(fresh), false},
+    {"--left-out", 0, NULL, OPTION_SELECTION, MESSAGE_OPTION_LEFT_OUT, FIELD(left_out), false},
+    {"--save", 0, NULL, OPTION_SAVE, MESSAGE_OPTION_SAVE, FIELD(save), false},
+    {"--format", 0, "csv|jsonl|table", OPTION_LISTING, MESSAGE_OPTION_FORMAT, FIELD(format), false},
+    {"--formula-guard", 0, NULL, OPTION_LISTING, MESSAGE_OPTION_FORMULA_GUARD, FIELD(formula_guard), false},
+    {"--bom", 0, NULL, OPTION_LISTING, MESSAGE_OPTION_BOM, FIELD(byte_order_mark), false},
+    {"--separator", 0, "C", OPTION_LISTING | OPTION_CSV, MESSAGE_OPTION_SEPARATOR, FIELD(separator), false},
+    {"--encoding", 0, "NAME", OPTION_CSV, MESSAGE_OPTION_ENCODING, FIELD(encoding), false},
+    {"--table", 0, "TABLE", OPTION_CSV, MESSAGE_OPTION_TABLE, FIELD(table), false},
+    {"--person", 0, NULL, OPTION_SUPPRESSION, MESSAGE_OPTION_PERSON, FIELD(person), false},
+    {"--channel", 0, "email|sms|letter|any", OPTION_SUPPRESSION, MESSAGE_OPTION_CHANNEL, FIELD(channel), false},
+    {"--scope", 0, "campaign|advertising|all", OPTION_SUPPRESSION, MESSAGE_OPTION_SCOPE, FIELD(scope), false},
+    {"--campaign", 0, "CAMPAIGN", OPTION_SUPPRESSION, MESSAGE_OPTION_CAMPAIGN, FIELD(campaign), false},
+    {"--reason", 0, "REASON", OPTION_SUPPRESSION, MESSAGE_OPTION_REASON, FIELD(reason), false},
+    {"--note", 0, "TEXT", OPTION_SUPPRESSION, MESSAGE_OPTION_NOTE, FIELD(note), false},
+    {"--value", 0, "VALUE", OPTION_VALUE, MESSAGE_OPTION_VALUE, FIELD(value), false},
+    {"--dry-run", 0, NULL, OPTION_DRY_RUN, MESSAGE_OPTION_DRY_RUN, FIELD(dry_run), false},
+    {"--watch", 'w', NULL, OPTION_WATCH, MESSAGE_OPTION_WATCH, FIELD(watch), false},
+    {"--force", 0, NULL, OPTION_FORCE, MESSAGE_OPTION_FORCE, FIELD(force), false},
+    {"--yes", 'y', NULL, OPTION_YES, MESSAGE_OPTION_YES, FIELD(yes), false},
+    {"--step", 0, "NAME", OPTION_STEP, MESSAGE_OPTION_STEP, FIELD(step), false},
+    {"--output", 'o', "FILE", OPTION_OUTPUT, MESSAGE_OPTION_OUTPUT, FIELD(output), false},
+    {"--run", 0, "NUMBER", OPTION_RUN, MESSAGE_OPTION_RUN, FIELD(run), false},
+    {"--recipient", 0, "KEY", OPTION_RECIPIENT, MESSAGE_OPTION_RECIPIENT, FIELD(recipient), false},
+    {"--outcome", 0, "OUTCOME", OPTION_OUTCOME, MESSAGE_OPTION_OUTCOME, FIELD(outcome), false},
+    {"--limit", 'n', "NUMBER", OPTION_LIMIT, MESSAGE_OPTION_LIMIT, FIELD(limit), false},
+    {"--socket", 0, "PATH", OPTION_GLOBAL, MESSAGE_OPTION_SOCKET, 0, false},
+    {"--json", 0, NULL, OPTION_GLOBAL, MESSAGE_OPTION_JSON, 0, false},
+    {"--lang", 0, "de|en", OPTION_GLOBAL, MESSAGE_OPTION_LANG, 0, false},
+    {"--help", 'h', NULL, OPTION_GLOBAL, MESSAGE_OPTION_HELP, 0, false},
+    {"--version", 0, NULL, OPTION_GLOBAL, MESSAGE_OPTION_VERSION, 0, false},
+    {NULL, 0, NULL, 0, MESSAGE_COUNT, 0, false},
 };
+/* clang-format on */
 
 /* What the command line says, in its order, before it is known which command it is for. */
 struct given {
@@ -107,42 +138,21 @@ static int set_global(const struct given *given, struct invocation *invocation,
     return EXIT_OK;
 }
 
+static void add_text(struct given_texts *texts, const char *text)
+{
+    texts->items = memory_resize(texts->items, (texts->count + 1) * sizeof *texts->items);
+    texts->items[texts->count++] = text;
+}
+
 static void set_option(const struct given *given, struct invocation *invocation)
 {
-    switch (given->row->flag) {
-    case OPTION_SET:
-        invocation->sets[invocation->set_count++] = given->value;
-        break;
-    case OPTION_FILE:
-        invocation->file = given->value;
-        break;
-    case OPTION_WATCH:
-        invocation->watch = true;
-        break;
-    case OPTION_FORCE:
-        invocation->force = true;
-        break;
-    case OPTION_YES:
-        invocation->yes = true;
-        break;
-    case OPTION_STEP:
-        invocation->step = given->value;
-        break;
-    case OPTION_OUTPUT:
-        invocation->output = given->value;
-        break;
-    case OPTION_RUN:
-        invocation->run = given->value;
-        break;
-    case OPTION_OUTCOME:
-        invocation->outcome = given->value;
-        break;
-    case OPTION_RECIPIENT:
-        invocation->recipient = given->value;
-        break;
-    default:
-        invocation->limit = given->value;
-    }
+    void *field = (char *)invocation + given->row->field;
+    if (given->row->several)
+        add_text(field, given->value);
+    else if (given->row->value)
+        *(const char **)field = given->value;
+    else
+        *(bool *)field = true;
 }
 
 /* The verbs that a noun has, as a sentence lists them; empty: it is no noun. */
@@ -218,7 +228,6 @@ int options_parse(int count, char **arguments, struct invocation *invocation,
     struct line line = {.given = memory_array((size_t)count + 1, sizeof *line.given),
                         .words = memory_array((size_t)count + 1, sizeof *line.words)};
     invocation->words = line.words;
-    invocation->sets = memory_array((size_t)count + 1, sizeof *invocation->sets);
     int code = EXIT_OK;
     bool only_words = false;
     for (int i = 1; i < count && !code; i++) {

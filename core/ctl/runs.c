@@ -113,20 +113,6 @@ static void print_steps(const json_t *run)
     print_objects(steps, columns);
 }
 
-static void print_left_out(const json_t *run)
-{
-    const char *reason;
-    json_t *count;
-    BUFFER_CLEAN struct buffer list = {0};
-    json_object_foreach(json_object_get(run, "left_out"), reason, count) {
-        if (json_integer_value(count) > 0)
-            buffer_printf(&list, "%s%s %s", list.size ? ", " : "",
-                          message_number(json_integer_value(count)), message_label(reason));
-    }
-    if (list.size)
-        say(MESSAGE_LEFT_OUT, list.data);
-}
-
 /* Which command says who the rejected or unknown ones are. Caller frees. */
 static char *which(const json_t *run, const struct progress *progress)
 {
@@ -157,7 +143,7 @@ int runs_show(struct invocation *invocation)
     print_members(reply.json, NULL);
     putchar('\n');
     print_steps(reply.json);
-    print_left_out(reply.json);
+    print_left_out(json_object_get(reply.json, "left_out"));
     struct progress progress = progress_of(reply.json);
     if (progress.rejected || progress.unknown)
         say_text(which(reply.json, &progress));
@@ -376,7 +362,7 @@ static int summarise(struct invocation *invocation, const json_t *run)
     FREE_CLEAN char *end = memory_format("%s%s%s", time, *reason ? ": " : "", reason);
     say(MESSAGE_SUMMARY, label, text(run, "campaign"), message_label(state), end);
     print_steps(run);
-    print_left_out(run);
+    print_left_out(json_object_get(run, "left_out"));
     if (progress.rejected || progress.unknown) {
         FREE_CLEAN char *hint = which(run, &progress);
         return fail(invocation, EXIT_RUN_FAILED, MESSAGE_SUMMARY_FAILED,

@@ -51,6 +51,48 @@ void print_json(const json_t *json)
     putchar('\n');
 }
 
+int post_to(struct invocation *invocation, const char *collection, const char *name,
+            const char *verb, json_t *body, struct reply *reply)
+{
+    FREE_CLEAN char *path = client_path(collection, name, verb);
+    int code = client_call(invocation, "POST", path, body, reply);
+    json_decref(body);
+    return code;
+}
+
+void print_rows(const json_t *columns, const json_t *rows)
+{
+    size_t count = json_array_size(columns);
+    const char **names = memory_array(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = json_string_value(json_object_get(json_array_get(columns, i), "name"));
+        if (!names[i])
+            names[i] = "?";
+    }
+    struct table *table = table_new(names);
+    table_headings_as_given(table);
+    for (size_t row = 0; row < json_array_size(rows); row++)
+        for (size_t i = 0; i < count && i < TABLE_COLUMNS_MAXIMUM; i++)
+            table_json(table, json_array_get(json_array_get(rows, row), i));
+    table_print(table);
+    table_free(table);
+    free(names);
+}
+
+void print_left_out(const json_t *left_out)
+{
+    const char *reason;
+    json_t *count;
+    BUFFER_CLEAN struct buffer list = {0};
+    json_object_foreach((json_t *)left_out, reason, count) {
+        if (json_integer_value(count) > 0)
+            buffer_printf(&list, "%s%s %s", list.size ? ", " : "",
+                          message_number(json_integer_value(count)), message_label(reason));
+    }
+    if (list.size)
+        say(MESSAGE_LEFT_OUT, list.data);
+}
+
 static bool is_among(const char *key, const char *const *keys)
 {
     for (; keys && *keys; keys++)
@@ -160,4 +202,9 @@ int save_bytes(struct invocation *invocation, const char *path, const char *name
     bool closed = path[strlen(path) - 1] == '/';
     FREE_CLEAN char *inside = memory_format("%s%s%s", path, closed ? "" : "/", name);
     return write_file(invocation, inside, O_TRUNC, data, size);
+}
+
+int output_text(struct invocation *invocation, const void *data, size_t size)
+{
+    return save_bytes(invocation, invocation->output ? invocation->output : "-", "", data, size);
 }
