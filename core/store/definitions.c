@@ -475,8 +475,7 @@ static int check_name(struct definitions *d, const struct table *table, int64_t 
                        table_kind(table), name, NULL);
 }
 
-/* With reports to be made distributors of, there must be a category that does it: 1, 0, -1. */
-static int has_distributors(struct definitions *d, struct trouble *why)
+int category_makes_distributors(struct definitions *d, struct trouble *why)
 {
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
     if (definitions_prepare(d, "SELECT 1 FROM category WHERE distributor = 1 LIMIT 1", &row, why) <
@@ -494,7 +493,7 @@ static int check_whole(struct definitions *d, const struct table *table, int64_t
         return query_check(d, id, why);
     if (!had || !text_equal(table_kind(table), "category"))
         return 0;
-    int has = has_distributors(d, why);
+    int has = category_makes_distributors(d, why);
     JSON_CLEAN json_t *category = has == 0 ? table_load(d, table, id, DEPTH_LIST, why) : NULL;
     if (has == 0)
         return trouble_set(why, ERROR_CONFLICT, MESSAGE_LAST_DISTRIBUTOR, "category", id,
@@ -505,7 +504,7 @@ static int check_whole(struct definitions *d, const struct table *table, int64_t
 static int put(struct definitions *d, const struct table *table, const char *name_or_id,
                json_t *document, int64_t *id, struct trouble *why)
 {
-    int had = has_distributors(d, why);
+    int had = category_makes_distributors(d, why);
     *id = name_or_id ? document_find(d, table, name_or_id, why) : 0;
     if (had < 0 || *id < 0 || check_id(*id, document, why) < 0 ||
         (*id && check_version(d, table, name_or_id, *id, document, why) < 0) ||
@@ -640,10 +639,10 @@ static int delete (struct definitions *d, const struct table *table, const char 
     if (id < 0)
         return -1;
     FREE_CLEAN char *name = name_of(d, table, id);
-    int had = has_distributors(d, why);
+    int had = category_makes_distributors(d, why);
     if (had < 0 || check_unused(d, table, id, name, why) < 0 || delete_row(d, table, id, why) < 0)
         return -1;
-    if (had && has_distributors(d, why) != 1)
+    if (had && category_makes_distributors(d, why) != 1)
         return trouble_set(why, ERROR_CONFLICT, MESSAGE_LAST_DISTRIBUTOR, "category", id, name,
                            NULL, NULL);
     return transaction_commit(&transaction, why);

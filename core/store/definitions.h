@@ -136,6 +136,47 @@ json_t *definitions_freeze_query(struct definitions *definitions, const char *qu
 json_t *definitions_freeze_groups(struct definitions *definitions, const char *query,
                                   const json_t *parameters, struct error *error);
 
+/* ---- a campaign's own query ---- */
+
+/*
+ * Copy the saved group's SQL or document into the campaign, which then has a query of its own;
+ * the saved one stays as it is. `group` NULL: the campaign's; else the campaign gets this one.
+ * ERROR_CONFLICT if it has a query of its own already, unless `force`. The campaign's document as it
+ * is now.
+ */
+json_t *definitions_individual(struct definitions *definitions, const char *campaign,
+                               const char *group, bool force, struct error *error);
+
+/*
+ * {"same", "saved": {"sql", "built"}, "own": {"sql", "built"} or null if it has none,
+ *  "difference": ["@@ -1,3 +1,4 @@", " SELECT id", "-FROM a", "+FROM b"]}: from the saved query to
+ * the campaign's, by lines as of diff -u; of a built one the document, indented, its keys sorted.
+ * Cut after 2,000 lines with "…".
+ */
+json_t *definitions_compare(struct definitions *definitions, const char *campaign,
+                            struct error *error);
+
+/* ---- all definitions as one document ---- */
+
+/*
+ * {"format": "campaignd-definitions", "version": 2, "categories": [], "patterns": [], "queries": [],
+ *  "reports": [], "campaigns": []}: documents as above, sorted by name (by their bytes), without
+ * id, version and created_at and without the steps' numbers; keys in the order of the list at the
+ * top of this file, defaults in; texts of several lines as arrays of lines, long base64 as arrays of
+ * 76 characters. A row that does not pass the checks is an ERROR_INPUT that names it, as are more
+ * than 64 MB.
+ */
+json_t *definitions_export(struct definitions *definitions, struct error *error);
+
+/*
+ * Make or replace each definition in the document by its name, all or none; what the document does
+ * not name stays, sections may be missing. {"created": [{"kind", "name"}], "changed": [the same],
+ * "unchanged": 7}. `dry_run`: only say so. Errors name the place: "queries[3] »Members«:
+ * groups[0].sql …".
+ */
+json_t *definitions_import(struct definitions *definitions, const json_t *document, bool dry_run,
+                           struct error *error);
+
 /* ---- start requests ---- */
 
 struct definitions_start {

@@ -274,29 +274,53 @@ static int freeze_all(struct freezing *f, json_t *frozen)
     return 0;
 }
 
+static json_t *load_campaign(struct definitions *d, int64_t id, enum depth depth,
+                             struct trouble *why)
+{
+    table_refill_budget(d);
+    json_t *campaign = table_load(d, table_of_kind("campaign"), id, depth, why);
+    char number[40];
+    snprintf(number, sizeof number, "%lld", (long long)id);
+    if (campaign)
+        json_object_set_new(campaign, "id", json_integer(id));
+    else if (why->error.code == ERROR_NOT_FOUND)
+        trouble_set(why, ERROR_NOT_FOUND, MESSAGE_NO_CAMPAIGN, "campaign", id, number, NULL, NULL);
+    return campaign;
+}
+
+json_t *campaign_load(struct definitions *d, int64_t id, struct trouble *why)
+{
+    return load_campaign(d, id, DEPTH_WHOLE, why);
+}
+
+static struct freezing freezing_of(struct definitions *d, const json_t *campaign, enum depth depth,
+                                   struct trouble *why)
+{
+    return (struct freezing){
+        .d = d,
+        .id = json_integer_value(json_object_get(campaign, "id")),
+        .depth = depth,
+        .name = text_of(campaign, "name"),
+        .campaign = campaign,
+        .why = why,
+    };
+}
+
+json_t *campaign_saved_group(struct definitions *d, const json_t *campaign, struct trouble *why)
+{
+    struct freezing f = freezing_of(d, campaign, DEPTH_WITHOUT_CONTENT, why);
+    JSON_CLEAN json_t *query = load_query(&f);
+    return query ? json_incref((json_t *)choose_group(&f, query)) : NULL;
+}
+
 json_t *definitions_freeze_now(struct definitions *d, int64_t campaign, enum depth depth,
                                struct trouble *why)
 {
     *why = (struct trouble){0};
-    table_refill_budget(d);
-    JSON_CLEAN json_t *loaded = table_load(d, table_of_kind("campaign"), campaign, depth, why);
-    if (!loaded) {
-        char number[40];
-        snprintf(number, sizeof number, "%lld", (long long)campaign);
-        if (why->error.code == ERROR_NOT_FOUND)
-            trouble_set(why, ERROR_NOT_FOUND, MESSAGE_NO_CAMPAIGN, "campaign", campaign, number,
-                        NULL, NULL);
+    JSON_CLEAN json_t *loaded = load_campaign(d, campaign, depth, why);
+    if (!loaded)
         return NULL;
-    }
-    json_object_set_new(loaded, "id", json_integer(campaign));
-    struct freezing f = {
-        .d = d,
-        .id = campaign,
-        .depth = depth,
-        .name = text_of(loaded, "name"),
-        .campaign = loaded,
-        .why = why,
-    };
+    struct freezing f = freezing_of(d, loaded, depth, why);
     JSON_CLEAN json_t *frozen = json_object();
     return freeze_all(&f, frozen) < 0 ? NULL : json_incref(frozen);
 }

@@ -9,6 +9,8 @@
  *   definitions_check.c     all rows looked at, `problem` brought up to date
  *   definitions_freeze.c    what a run needs, in one document
  *   definitions_query.c     what it needs of a query: groups, sets, parameters
+ *   definitions_compare.c   a campaign's own query, and how it differs from the saved one
+ *   definitions_exchange.c  export and import
  *   definitions_start.c     start requests
  *   definitions_message.c   the catalogue of messages, English and German
  */
@@ -206,6 +208,9 @@ int64_t document_find(struct definitions *d, const struct table *table, const ch
 json_t *definition_document(struct definitions *d, const struct table *table, int64_t id,
                             struct trouble *why);
 
+/* Is there a category that makes distributors of reports: 1, 0, -1. */
+int category_makes_distributors(struct definitions *d, struct trouble *why);
+
 /* ---- the schema (definitions_schema.c) ---- */
 
 struct schema *schema_expected(struct error *error);
@@ -280,6 +285,12 @@ json_t *query_freeze_group(struct definitions *d, const json_t *query, const jso
 json_t *query_freeze_parameters(const json_t *queries, const json_t *given, struct trouble *why);
 
 /* ---- freezing (definitions_freeze.c) ---- */
+
+/* A campaign document by its id, with "id" put in. */
+json_t *campaign_load(struct definitions *d, int64_t id, struct trouble *why);
+
+/* The group of the saved query that a campaign means: a new reference. */
+json_t *campaign_saved_group(struct definitions *d, const json_t *campaign, struct trouble *why);
 
 /* Inside a transaction. */
 json_t *definitions_freeze_now(struct definitions *d, int64_t campaign, enum depth depth,
