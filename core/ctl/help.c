@@ -9,7 +9,6 @@
 #include "ctl/table.h"
 
 #define COMMAND_WIDTH 38
-#define OPTION_WIDTH 22
 
 char *help_usage(const struct command *command)
 {
@@ -23,17 +22,28 @@ static void heading(enum message id)
     printf("\n%s%s%s\n", table_colour(COLOUR_BOLD), message(id), table_colour_end());
 }
 
+/* "-o, --output FILE"; the caller frees. */
+static char *option_usage(const struct option_row *row)
+{
+    char letter[8] = "    ";
+    if (row->letter)
+        snprintf(letter, sizeof letter, "-%c, ", row->letter);
+    return memory_format("%s%s%s%s", letter, row->name, row->value ? " " : "",
+                         row->value ? row->value : "");
+}
+
 static void print_options(unsigned flags)
 {
+    size_t width = 0;
     for (const struct option_row *row = option_rows; row->name; row++) {
-        if (!(row->flag & flags))
-            continue;
-        char letter[8] = "    ";
-        if (row->letter)
-            snprintf(letter, sizeof letter, "-%c, ", row->letter);
-        FREE_CLEAN char *left = memory_format("%s%s%s%s", letter, row->name, row->value ? " " : "",
-                                              row->value ? row->value : "");
-        printf("  %-*s  %s\n", OPTION_WIDTH, left, message(row->help));
+        FREE_CLEAN char *usage = option_usage(row);
+        if (row->flag & flags && strlen(usage) > width)
+            width = strlen(usage);
+    }
+    for (const struct option_row *row = option_rows; row->name; row++) {
+        FREE_CLEAN char *usage = option_usage(row);
+        if (row->flag & flags)
+            printf("  %-*s  %s\n", (int)width, usage, message(row->help));
     }
 }
 
