@@ -166,6 +166,40 @@ static void letters_change_case_beyond_ascii(void **state)
           {"upper", "țș ếạ", "ȚȘ ẾẠ", "ȚȘ ẾẠ"}, {"upper", "ı", "ı", "ı"});
 }
 
+static void yes_and_no_are_words(void **state)
+{
+    (void)state;
+    CHECK({"yes/no", "1", "ja", "yes"}, {"yes/no", "0", "nein", "no"},
+          {"yes/no", "-1", "ja", "yes"}, {"yes/no", "0.00", "nein", "no"},
+          {"yes/no", "TRUE", "ja", "yes"}, {"yes/no", "f", "nein", "no"},
+          {"yes/no", "Nein", "nein", "no"}, {"yes/no", "J", "ja", "yes"}, {"yes/no", NULL, "", ""},
+          {"yes/no | default \"?\"", "", "?", "?"});
+    assert_null(apply("yes/no", "de", "perhaps"));
+    assert_string_equal(error.message, "the format »yes/no« needs yes or no, true or false, or a "
+                                       "number, but this is text of another form");
+    assert_null(apply("yes/no 1", "de", "1"));
+}
+
+static void telephone_numbers_are_grouped_where_that_is_sure(void **state)
+{
+    (void)state;
+    CHECK({"telephone", "+41446681800", "+41 44 668 18 00", "+41 44 668 18 00"},
+          {"telephone", "+436601234567", "+43 660 1234567", "+43 660 1234567"},
+          {"telephone", "+4915112345678", "+49 151 12345678", "+49 151 12345678"},
+          {"telephone", "+493012345678", "+49 30 12345678", "+49 30 12345678"},
+          {"telephone", "+12125550123", "+1 212 555 0123", "+1 212 555 0123"},
+          {"telephone", "+33123456789", "+33 1 23 45 67 89", "+33 1 23 45 67 89"},
+          {"telephone", "+4232345678", "+423 234 56 78", "+423 234 56 78"},
+          /* an area code of unknown length, a person's own hand, what is none */
+          {"telephone", "+43316123456", "+43316123456", "+43316123456"},
+          {"telephone", "0660/123 45 67", "0660/123 45 67", "0660/123 45 67"},
+          {"telephone", "+41 44 6681800", "+41 44 6681800", "+41 44 6681800"},
+          {"telephone", "+4144668180", "+4144668180", "+4144668180"}, {"telephone", "+", "+", "+"},
+          {"telephone", "+4366012345678901", "+4366012345678901", "+4366012345678901"},
+          {"telephone", "+43660x234567", "+43660x234567", "+43660x234567"},
+          {"telephone", "Tel", "Tel", "Tel"});
+}
+
 static void a_default_stands_for_what_is_absent(void **state)
 {
     (void)state;
@@ -231,6 +265,8 @@ int main(void)
         cmocka_unit_test(dates_are_localized),
         cmocka_unit_test(what_is_no_date_is_refused),
         cmocka_unit_test(letters_change_case_beyond_ascii),
+        cmocka_unit_test(yes_and_no_are_words),
+        cmocka_unit_test(telephone_numbers_are_grouped_where_that_is_sure),
         cmocka_unit_test(a_default_stands_for_what_is_absent),
         cmocka_unit_test(what_cannot_be_read_is_explained),
         cmocka_unit_test(a_language_is_german_or_english),

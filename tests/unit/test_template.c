@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "report/format.h"
 #include "report/template.h"
 
 /* Examples leave out the partials that they do not have. */
@@ -61,12 +62,74 @@ static void describe_json(json_t *json, struct template_value *out)
     }
 }
 
+/* ---- a list that is read as a stream: {"stream": [rows], "columns": {"name": "format"}} ---- */
+
+static struct arena *formats; /* of the present rendering */
+static int open_streams, most_streams, items_read;
+
+struct stream {
+    json_t *json;
+    size_t next;
+};
+
+static void *open_stream(void *context)
+{
+    struct stream *stream = memory_new(sizeof *stream);
+    stream->json = context;
+    if (++open_streams > most_streams)
+        most_streams = open_streams;
+    return stream;
+}
+
+static void close_stream(void *opened)
+{
+    open_streams--;
+    free(opened);
+}
+
+static int next_of_stream(void *opened, size_t index, struct template_value *out)
+{
+    struct stream *stream = opened;
+    assert_int_equal(index, stream->next++); /* in order, from 0 */
+    items_read++;
+    return item_of_array(json_object_get(stream->json, "stream"), index, out);
+}
+
+static int column_of_stream(void *context, const char *name, const struct format **own)
+{
+    const char *format =
+        json_string_value(json_object_get(json_object_get(context, "columns"), name));
+    if (!format)
+        return -1;
+    *own = *format ? format_parse(formats, format, strlen(format), &error) : NULL;
+    return 0;
+}
+
 static int lookup_member(void *context, const char *name, size_t length, struct template_value *out)
 {
     assert_int_equal(strlen(name), length);
     json_t *member = json_object_get(context, name);
     if (!member)
         return -1;
+    json_t *stream = json_object_get(member, "stream");
+    if (stream) {
+        out->kind = TEMPLATE_LIST;
+        out->list = (struct template_list){.count = json_array_size(stream),
+                                           .item = next_of_stream,
+                                           .context = member,
+                                           .open = open_stream,
+                                           .close = close_stream,
+                                           .column = column_of_stream};
+        return 0;
+    }
+    /* {"own": format, "of": value} is a field with a format of its own. */
+    const char *own = json_string_value(json_object_get(member, "own"));
+    if (own) {
+        lookup_member(member, "of", 2, out);
+        out->formats = format_parse(formats, own, strlen(own), &error);
+        assert_non_null(out->formats);
+        return 0;
+    }
     /* JSON has no decimals: {"real": "1.50"} stands for one. */
     const char *real = json_string_value(json_object_get(member, "real"));
     if (real)
@@ -120,9 +183,12 @@ static char *render_with(const char *text, const char *data, const char *partial
     BUFFER_CLEAN struct buffer out = {0};
     buffer_text(&out, "before ");
     TEMPLATE_CLEAN struct template *template = compile(text, others);
+    formats = arena_new();
     int result = template ? template_render(template, &source, options, &out, &error) : -1;
     json_decref(json);
     json_decref(others);
+    arena_free(formats);
+    assert_int_equal(open_streams, 0);
     assert_memory_equal(out.data, "before ", 7);
     if (result == 0)
         return memory_text(out.data + 7);
@@ -415,6 +481,144 @@ static void missing_names_are_errors_unless_empty_is_wanted(void **state)
                  "line 1, column 1: there is no field ».« in the data; correct the name, or say "
                  "what stands for it: | default \"…\"");
     expect("{{x | default \"-\"}}", "{}", NULL, TEMPLATE_AS_TEXT, TEMPLATE_MISSING_ERROR, "-");
+}
+
+static void rows_know_their_place_in_a_list(void **state)
+{
+    (void)state;
+    CHECK(
+        {"{{#l}}{{n}}{{^last}}, {{/last}}{{/l}}", "{\"l\": [{\"n\": 1}, {\"n\": 2}]}", "1, 2"},
+        {"{{#l}}{{#first}}[{{/first}}{{index}}:{{.}} {{#last}}]{{/last}}{{/l}}",
+         "{\"l\": [\"a\", \"b\", \"c\"]}", "[1:a 2:b 3:c ]"},
+        {"{{#l}}{{#n}}{{index}}{{/n}}{{/l}}", "{\"l\": [{\"n\": 1}, {\"n\": 7}]}", "12"},
+        {"{{#l}}{{#m}}{{index}}{{/m}};{{/l}}", "{\"l\": [{\"m\": [1, 2]}, {\"m\": [5]}]}", "12;1;"},
+        /* a column of that name goes first, the recipient's, too */
+        {"{{#l}}{{first}}{{last}}{{/l}}", "{\"last\": \"L\", \"l\": [{\"first\": \"F\"}]}", "FL"},
+        {"[{{first}}{{#x}}{{index}}{{/x}}]", "{\"x\": 1}", "[]"});
+}
+
+static void lists_are_counted_and_summed_exactly(void **state)
+{
+    (void)state;
+    CHECK(
+        {"{{l.count}}", "{\"l\": [1, 2, 3]}", "3"}, {"{{l.count}}", "{\"l\": []}", "0"},
+        {"{{l.sum.n}}", "{\"l\": [{\"n\": 1}, {\"n\": -3}]}", "-2"},
+        {"{{l.sum.n}}", "{\"l\": [{\"n\": \"0.1\"}, {\"n\": \"0.20\"}]}", "0.30"},
+        {"{{l.sum.n}}", "{\"l\": [{\"n\": \"12.50\"}, {\"n\": null}, {\"n\": \"\"}, {\"n\": 1}]}",
+         "13.50"},
+        {"{{l.sum.n}} {{l.min.n}} {{l.max.n}}", "{\"l\": []}", "0  "},
+        {"{{l.sum.n}}", "{\"l\": [{\"n\": {\"real\": \"1.5e3\"}}, {\"n\": \" -0.25 \"}]}",
+         "1499.75"},
+        {"{{l.sum.n}}", "{\"l\": [{\"n\": \"-0.5\"}, {\"n\": \"0.25\"}]}", "-0.25"},
+        {"{{l.sum.n}}", "{\"l\": [{\"n\": \"-0.5\"}, {\"n\": \"0.5\"}]}", "0.0"},
+        {"{{l.sum.n}}",
+         "{\"l\": [{\"n\": \"99999999999999999999999999999999999999.99\"}, {\"n\": \"0.01\"}]}",
+         "100000000000000000000000000000000000000.00"},
+        {"{{l.sum.n}}", "{\"l\": [{\"n\": 9223372036854775807}, {\"n\": 9223372036854775807}]}",
+         "18446744073709551614"},
+        {"{{l.min.n}} {{l.max.n}}",
+         "{\"l\": [{\"n\": \"2.5\"}, {\"n\": 10}, {\"n\": \"-3\"}, {\"n\": \"2.50\"}]}", "-3 10"},
+        {"{{l.min.n}} {{l.max.n}}", "{\"l\": [{\"n\": \"-0.0\"}, {\"n\": \"0\"}]}", "-0.0 -0.0"},
+        {"{{l.min.d | date}} {{l.max.d | date}}",
+         "{\"l\": [{\"d\": \"2026-11-24\"}, {\"d\": \"2026-02-03 14:00\"}, {\"d\": "
+         "\"2027-01-01\"}]}",
+         "03.02.2026 01.01.2027"},
+        {"{{l.sum.n | money EUR}} {{l.count | number 2}}",
+         "{\"l\": [{\"n\": \"1000.1\"}, {\"n\": \"0.2\"}]}", "1.000,30 € 2,00"},
+        {"{{#l.sum.n}}owed{{/l.sum.n}}{{^l.sum.n}}nothing{{/l.sum.n}}",
+         "{\"l\": [{\"n\": \"1.0\"}, {\"n\": \"-1.0\"}]}", "nothing"},
+        {"{{#l}}{{m.sum.n}},{{m.count}};{{/l}}",
+         "{\"l\": [{\"m\": [{\"n\": 1}, {\"n\": 2}]}, {\"m\": [{\"n\": 5}]}]}", "3,2;5,1;"},
+        {"{{#l}}{{n}}/{{l.sum.n}} {{/l}}", "{\"l\": [{\"n\": 1}, {\"n\": 2}]}", "1/3 2/3 "},
+        /* a record's own names are its own */
+        {"{{r.count}} {{r.sum.x}}", "{\"r\": {\"count\": \"c\", \"sum\": {\"x\": \"s\"}}}", "c s"});
+}
+
+static void totals_that_cannot_be_had_say_why(void **state)
+{
+    (void)state;
+    expect_error("ab {{l.sum.n}}", "{\"l\": [{\"n\": 1}, {\"n\": \"1,50\"}]}", NULL,
+                 "line 1, column 4: »l.sum.n«: row 2 of »l« has no number in the column »n«; let "
+                 "the query deliver numbers with a point, such as 1234.50");
+    expect_error("{{l.max.n}}", "{\"l\": [{\"n\": \"2026-01-01\"}, {\"n\": 1}]}", NULL,
+                 "line 1, column 1: »l.max.n«: row 2 of »l« has no date in the column »n«; let "
+                 "the query deliver dates alone, or numbers with a point, such as 1234.50");
+    expect_error("{{l.sum.d}}", "{\"l\": [{\"d\": \"2026-01-01\"}]}", NULL,
+                 "line 1, column 1: »l.sum.d«: row 1 of »l« has no number in the column »d«; let "
+                 "the query deliver numbers with a point, such as 1234.50");
+    expect_error("{{l.sum.x}}", "{\"l\": [{\"n\": 1}]}", NULL,
+                 "line 1, column 1: the rows of »l« have no column »x«; correct the name");
+    expect_error("{{l.sum.x}}", "{\"l\": {\"stream\": [], \"columns\": {\"n\": \"\"}}}", NULL,
+                 "line 1, column 1: the rows of »l« have no column »x«; correct the name");
+    expect_error("{{l.average.n}}", "{\"l\": [{\"n\": 1}]}", NULL,
+                 "line 1, column 1: there is no field »l.average.n« in the data; correct the name, "
+                 "or say what stands for it: | default \"…\"");
+    /* 1 MB of blanks, or of zeros in an exponent, around a number that would be one */
+    BUFFER_CLEAN struct buffer data = {0};
+    buffer_text(&data, "{\"l\": [{\"n\": \"1e");
+    for (int i = 0; i < 1000000; i++)
+        buffer_char(&data, '0');
+    buffer_text(&data, "1\"}]}");
+    expect_error("{{l.max.n}}", buffer_string(&data), NULL,
+                 "line 1, column 1: »l.max.n«: row 1 of »l« has no number in the column »n«; let "
+                 "the query deliver numbers with a point, such as 1234.50");
+}
+
+static void a_hundred_thousand_tenths_are_ten_thousand(void **state)
+{
+    (void)state;
+    BUFFER_CLEAN struct buffer data = {0};
+    buffer_text(&data, "{\"l\": {\"columns\": {\"n\": \"\"}, \"stream\": [{\"n\": \"0.1\"}");
+    for (int i = 1; i < 100000; i++)
+        buffer_text(&data, ",{\"n\":\"0.1\"}");
+    buffer_text(&data, "]}}");
+    items_read = 0;
+    expect("{{l.sum.n}} {{l.count}} {{#l}}{{#last}}{{l.sum.n}}{{/last}}{{/l}}",
+           buffer_string(&data), NULL, TEMPLATE_AS_TEXT, TEMPLATE_MISSING_ERROR,
+           "10000.0 100000 10000.0");
+    assert_int_equal(items_read, 300000); /* once for each place that says it, and once to walk */
+}
+
+static void streams_are_closed_whatever_happens(void **state)
+{
+    (void)state;
+    static const char data[] =
+        "{\"l\": {\"stream\": [{\"n\": 1}, {\"n\": 2}], \"columns\": {\"n\": "
+        "\"money EUR\"}}, \"x\": \"X\"}";
+    most_streams = 0;
+    expect("{{#l}}{{#l}}{{n}}{{/l}}{{x}}{{/l}}{{^l}}none{{/l}} {{l.count}}", data, NULL,
+           TEMPLATE_AS_TEXT, TEMPLATE_MISSING_ERROR, "12X12X 2");
+    assert_int_equal(most_streams, 2);
+    expect_error("{{#l}}{{#l}}{{nowhere}}{{/l}}{{/l}}", data, NULL,
+                 "line 1, column 13: there is no field »nowhere« in the data; correct the name, or "
+                 "say what stands for it: | default \"…\"");
+    /* a list's column knows its format where there is no row to show it */
+    expect("{{l.sum.n}}", data, NULL, TEMPLATE_AS_TEXT, TEMPLATE_MISSING_ERROR, "3");
+    expect("{{l.sum.n}}", "{\"l\": {\"stream\": [], \"columns\": {\"n\": \"money EUR\"}}}", NULL,
+           TEMPLATE_AS_TEXT, TEMPLATE_MISSING_ERROR, "0,00 €");
+}
+
+static void a_fields_own_format_is_its_default(void **state)
+{
+    (void)state;
+    CHECK(
+        {"{{n}}", "{\"n\": {\"own\": \"money EUR\", \"of\": \"12.5\"}}", "12,50 €"},
+        {"{{n | number 1}}", "{\"n\": {\"own\": \"money EUR\", \"of\": \"12.5\"}}", "12,5"},
+        {"{{n | plain}}", "{\"n\": {\"own\": \"money EUR\", \"of\": \"12.5\"}}", "12.5"},
+        {"{{n | default \"–\"}}", "{\"n\": {\"own\": \"money EUR\", \"of\": \"12.5\"}}", "12,50 €"},
+        {"{{n | default \"–\"}}", "{\"n\": {\"own\": \"money EUR\", \"of\": null}}", "–"},
+        {"[{{n}}]", "{\"n\": {\"own\": \"money EUR\", \"of\": null}}", "[]"},
+        {"{{#n}}{{.}}{{/n}}", "{\"n\": {\"own\": \"date long\", \"of\": \"2026-11-24\"}}",
+         "24. November 2026"},
+        {"{{n | upper}}", "{\"n\": {\"own\": \"date long\", \"of\": \"2026-11-24\"}}",
+         "2026-11-24"},
+        {"{{l.sum.n}} {{l.max.n}}",
+         "{\"l\": [{\"n\": {\"own\": \"money EUR\", \"of\": \"2\"}}, {\"n\": {\"own\": \"money "
+         "EUR\", \"of\": \"0.5\"}}]}",
+         "2,50 € 2,00 €"});
+    expect_error("x{{n}}", "{\"n\": {\"own\": \"money EUR\", \"of\": \"much\"}}", NULL,
+                 "line 1, column 2: »n«: the format »money« needs a number such as 1234.50, but "
+                 "this is text of another form");
 }
 
 static void lists_and_rows_are_no_values(void **state)
@@ -796,6 +1000,12 @@ int main(void)
         cmocka_unit_test(raw_values_stay_harmless_in_headers_and_urls),
         cmocka_unit_test(formats_come_after_a_pipe),
         cmocka_unit_test(missing_names_are_errors_unless_empty_is_wanted),
+        cmocka_unit_test(rows_know_their_place_in_a_list),
+        cmocka_unit_test(lists_are_counted_and_summed_exactly),
+        cmocka_unit_test(totals_that_cannot_be_had_say_why),
+        cmocka_unit_test(a_hundred_thousand_tenths_are_ten_thousand),
+        cmocka_unit_test(streams_are_closed_whatever_happens),
+        cmocka_unit_test(a_fields_own_format_is_its_default),
         cmocka_unit_test(lists_and_rows_are_no_values),
         cmocka_unit_test(errors_of_the_text_say_where_and_what_to_write),
         cmocka_unit_test(a_template_without_partials_refuses_them),
