@@ -28,7 +28,7 @@ PACKAGES_BUILD := gcc make pkg-config libc6-dev libuv1-dev libsqlite3-dev libcur
     $(and $(filter yes,$(WITH_ODBC)),unixodbc-dev)
 PACKAGES_DEMO  := sqlite3 python3-minimal libpython3-stdlib
 PACKAGES_TEST  := $(PACKAGES_DEMO) libcmocka-dev python3-pytest python3-pytest-xdist python3-aiosmtpd python3-pikepdf \
-    postfix poppler-utils systemd procps unzip postgresql-15
+    postfix poppler-utils systemd procps unzip postgresql-15 mariadb-server-core mariadb-client-core odbc-mariadb odbc-postgresql
 PACKAGES_CHECK := clang clang-format cppcheck systemd
 PACKAGES_MODEL := spin
 PACKAGES_BENCH := $(PACKAGES_TEST) nginx-light
@@ -58,7 +58,7 @@ LDFLAGS_EXE := -pie -Wl,-z,relro,-z,now $(LINK_SANITIZE) $(LDFLAGS)
 LDFLAGS_SO  := -shared -Wl,-z,relro,-z,now $(LINK_SANITIZE) $(LDFLAGS)
 
 CORE_FOLDERS := base wire conf store source report run host api daemon
-CORE_SOURCES := $(filter-out $(LEFT_OUT:%=core/source/driver_%.c),$(foreach folder,$(CORE_FOLDERS),$(wildcard core/$(folder)/*.c)))
+CORE_SOURCES := $(filter-out $(foreach driver,$(LEFT_OUT),core/source/driver_$(driver).c core/source/$(driver).c core/source/$(driver)_tables.c),$(foreach folder,$(CORE_FOLDERS),$(wildcard core/$(folder)/*.c)))
 CORE_OBJECTS := $(CORE_SOURCES:%.c=$(BUILD)/obj/%.o)
 BASE_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/base/*.c))
 CTL_OBJECTS  := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/ctl/*.c))

@@ -53,6 +53,7 @@ struct source {
 };
 
 extern const struct driver driver_sqlite;
+extern const struct driver driver_odbc;
 extern const struct driver driver_runs;
 
 /* ---- for drivers ---- */

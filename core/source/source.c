@@ -11,6 +11,9 @@
 /* Those that are built in. */
 static const struct driver *const drivers[] = {
     &driver_sqlite,
+#ifdef WITH_ODBC
+    &driver_odbc,
+#endif
     &driver_runs,
 };
 
