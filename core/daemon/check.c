@@ -2,14 +2,16 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "daemon/check_names.h"
 #include "daemon/daemon.h"
 #include "host/declared.h"
+#include "report/format.h"
 #include "report/template.h"
 
 struct checking {
     const struct daemon *daemon;
     const json_t *definition;
-    const json_t *columns; /* NULL: not known */
+    const json_t *answer; /* the reader's, with columns and details; NULL: not known */
     json_t *problems;
     const char *where; /* of what is being looked at */
 };
@@ -41,33 +43,12 @@ static void add(struct checking *checking, const char *severity, const char *mes
 
 /* ---- templates ---- */
 
-static bool column_exists(const struct checking *checking, const char *name)
-{
-    static const char *const always[] = {"today", "campaign", "run"};
-    size_t index;
-    json_t *column;
-    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
-        if (strcmp(name, always[i]) == 0)
-            return true;
-    json_array_foreach(checking->columns, index, column)
-        if (strcmp(text_of(column, "name"), name) == 0 ||
-            strcmp(text_of(column, "role"), name) == 0)
-            return true;
-    return false;
-}
-
 static void on_name(void *context, const struct template_name *name)
 {
     struct checking *checking = context;
-    if (!checking->columns || name->has_default || column_exists(checking, name->name))
-        return;
-    FREE_CLEAN char *en = memory_format("line %d, column %d: »%s« is no column of the query; add "
-                                        "it to the SELECT, or correct the template",
-                                        name->line, name->column, name->name);
-    FREE_CLEAN char *de = memory_format("Zeile %d, Spalte %d: »%s« ist keine Spalte der Abfrage; "
-                                        "in die Abfrage aufnehmen oder die Vorlage berichtigen.",
-                                        name->line, name->column, name->name);
-    add(checking, "error", en, de);
+    struct error error;
+    if (checking->answer && check_template_name(checking->answer, name, &error) != 0)
+        add(checking, "error", error.message, error.german);
 }
 
 static int find_pattern(void *context, const char *name, const char **source, size_t *size)
@@ -146,12 +127,13 @@ static void check_template_parameters(struct checking *checking, const json_t *t
 static void check_parameters(struct checking *checking, const json_t *description,
                              const json_t *parameters)
 {
-    size_t count = json_array_size(checking->columns), index;
-    const char **columns = memory_array(count + 1, sizeof *columns);
+    const json_t *known = json_object_get(checking->answer, "columns");
+    size_t index;
+    const char **columns = memory_array(json_array_size(known) + 1, sizeof *columns);
     json_t *column;
-    json_array_foreach(checking->columns, index, column)
+    json_array_foreach(known, index, column)
         columns[index] = text_of(column, "name");
-    struct declared_names names = {.columns = checking->columns ? columns : NULL,
+    struct declared_names names = {.columns = known ? columns : NULL,
                                    .reports = json_object_get(checking->definition, "reports")};
     const json_t *table = json_object_get(description, "parameters");
     declared_check(table, parameters, &names, on_parameter, checking);
@@ -179,30 +161,113 @@ static void check_step(struct checking *checking, const json_t *step)
     check_parameters(checking, description, json_object_get(step, "parameters"));
 }
 
-static void check_consent(struct checking *checking)
+/* ---- fields ---- */
+
+static void check_format(struct checking *checking, struct arena *arena, const json_t *column)
+{
+    const char *format = text_of(column, "format");
+    struct error error;
+    if (!*format || format_parse(arena, format, strlen(format), &error))
+        return;
+    FREE_CLEAN char *en =
+        memory_format("the format of the field »%s«: %s", text_of(column, "name"), error.message);
+    FREE_CLEAN char *de =
+        memory_format("Das Format des Feldes »%s«: %s", text_of(column, "name"), error.message);
+    add(checking, "error", en, de);
+}
+
+static void check_fields(struct checking *checking)
+{
+    struct arena *arena = arena_new();
+    size_t index, place;
+    json_t *column, *detail;
+    checking->where = "query";
+    json_array_foreach(json_object_get(checking->answer, "columns"), index, column)
+        check_format(checking, arena, column);
+    json_array_foreach(json_object_get(checking->answer, "details"), index, detail)
+        json_array_foreach(json_object_get(detail, "columns"), place, column)
+            check_format(checking, arena, column);
+    arena_free(arena);
+}
+
+/* A column of that name would hide it from templates. */
+static void check_details(struct checking *checking)
+{
+    size_t index, place;
+    json_t *detail, *column;
+    json_array_foreach(json_object_get(checking->answer, "details"), index, detail)
+        json_array_foreach(json_object_get(checking->answer, "columns"), place, column) {
+            const char *name = text_of(detail, "name");
+            if (strcmp(text_of(column, "name"), name) != 0)
+                continue;
+            FREE_CLEAN char *en = memory_format("the detail group »%s« has the name of a column, "
+                                                "which hides it; rename one of them",
+                                                name);
+            FREE_CLEAN char *de = memory_format("Die Detailgruppe »%s« heißt wie eine Spalte, die "
+                                                "sie verdeckt; eine von beiden umbenennen",
+                                                name);
+            add(checking, "error", en, de);
+        }
+}
+
+/* ---- who may be reached ---- */
+
+static bool has_role(const struct checking *checking, const char *role)
 {
     size_t index;
     json_t *column;
-    if (!checking->columns ||
-        strcmp(text_of(json_object_get(checking->definition, "campaign"), "purpose"),
-               "advertising") != 0)
-        return;
-    json_array_foreach(checking->columns, index, column)
-        if (strcmp(text_of(column, "role"), "consent_email") == 0)
-            return;
-    checking->where = "query";
-    add(checking, "warning",
-        "the campaign is advertising, but no field has the role consent_email: nobody's consent is "
-        "looked at",
-        "Die Kampagne ist Werbung, aber kein Feld hat die Rolle consent_email: Einwilligungen "
-        "werden nicht beachtet.");
+    json_array_foreach(json_object_get(checking->answer, "columns"), index, column)
+        if (strcmp(text_of(column, "role"), role) == 0)
+            return true;
+    return false;
 }
 
-void check_definition(const struct daemon *daemon, const json_t *definition, const json_t *columns,
+static bool has_channel(const struct checking *checking, const char *channel)
+{
+    size_t index;
+    json_t *step;
+    json_array_foreach(json_object_get(checking->definition, "steps"), index, step) {
+        const json_t *description =
+            supervisor_description(checking->daemon->supervisor, text_of(step, "action"));
+        if (strcmp(text_of(description, "channel"), channel) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Who is sent advertising by mail or text message has agreed to it. */
+static void check_consent(struct checking *checking)
+{
+    static const struct {
+        const char *channel, *role;
+    } needed[] = {{"email", "consent_email"}, {"sms", "consent_sms"}};
+    const json_t *campaign = json_object_get(checking->definition, "campaign");
+    if (!checking->answer || strcmp(text_of(campaign, "purpose"), "advertising") != 0 ||
+        *text_of(campaign, "consent_reason"))
+        return;
+    checking->where = "query";
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        const char *role = needed[i].role;
+        if (!has_channel(checking, needed[i].channel) || has_role(checking, role))
+            continue;
+        FREE_CLEAN char *en = memory_format(
+            "the campaign is advertising, but no field has the role %s: give that role to the "
+            "column with the recipients' consent, or state the campaign's consent_reason",
+            role);
+        FREE_CLEAN char *de = memory_format(
+            "Die Kampagne ist Werbung, aber kein Feld hat die Rolle %s: die Rolle der Spalte mit "
+            "der Einwilligung der Empfänger geben oder den Grund (consent_reason) der Kampagne "
+            "nennen",
+            role);
+        add(checking, "error", en, de);
+    }
+}
+
+void check_definition(const struct daemon *daemon, const json_t *definition, const json_t *answer,
                       json_t *problems)
 {
     struct checking checking = {
-        .daemon = daemon, .definition = definition, .columns = columns, .problems = problems};
+        .daemon = daemon, .definition = definition, .answer = answer, .problems = problems};
     size_t index;
     const char *name;
     json_t *step, *report;
@@ -210,6 +275,8 @@ void check_definition(const struct daemon *daemon, const json_t *definition, con
         check_step(&checking, step);
     json_object_foreach(json_object_get(definition, "reports"), name, report)
         check_report(&checking, name, report);
+    check_fields(&checking);
+    check_details(&checking);
     check_consent(&checking);
     if (json_array_size(json_object_get(definition, "steps")))
         return;

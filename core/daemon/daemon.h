@@ -89,10 +89,11 @@ json_t *sources_of(const struct daemon *daemon, const json_t *definition, struct
 
 /*
  * What can be known of a definition before it runs: actions, parameters against the plugins'
- * tables, templates, and, if `columns` (the reader's [{"name", "role"}]) is given, the names that
- * they use. Appends to `problems`. Runs on the loop; templates are small.
+ * tables, templates, and, if the reader's `answer` ({"columns", "details"}) is given, the names that
+ * they use, formats, and the consent that advertising needs. Appends to `problems`. Runs on the loop;
+ * templates are small.
  */
-void check_definition(const struct daemon *daemon, const json_t *definition, const json_t *columns,
+void check_definition(const struct daemon *daemon, const json_t *definition, const json_t *answer,
                       json_t *problems);
 bool check_has_error(const json_t *problems);
 

@@ -139,8 +139,7 @@ static void on_columns(void *context, const json_t *answer, const struct error *
     struct launch *launch = context;
     if (failed)
         add_problem(launch, "query", failed);
-    check_definition(launch->daemon, launch->definition, json_object_get(answer, "columns"),
-                     launch->problems);
+    check_definition(launch->daemon, launch->definition, answer, launch->problems);
     if (launch->kind == LAUNCH_RUN && !check_has_error(launch->problems))
         start_run(launch);
     else if (launch->kind == LAUNCH_CHECK && !failed)
