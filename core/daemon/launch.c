@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "daemon/daemon.h"
+#include "daemon/suppressions.h"
 #include "source/child.h"
 
 struct launch {
@@ -24,6 +25,8 @@ struct launch {
     json_t *definition;
     json_t *problems;
     json_t *sources;
+    char *suppression; /* a copy of the list */
+    int64_t suppression_revision;
     struct launch_result result;
     json_t *left_out;
 };
@@ -40,6 +43,7 @@ static void finish(struct launch *launch, const struct error *failed)
     json_decref(launch->problems);
     json_decref(launch->left_out);
     free(launch->campaign);
+    free(launch->suppression);
     free(launch->requested_by);
     free(launch);
 }
@@ -55,6 +59,7 @@ static void add_problem(struct launch *launch, const char *where, const struct e
 static void read_source(struct launch *launch, const char *mode, reader_done done)
 {
     json_t *request = reader_request(mode, launch->sources, launch->definition);
+    json_object_set_new(request, "suppression", json_string(launch->suppression));
     reader_start(launch->daemon->loop, request, done, launch);
     json_decref(request);
 }
@@ -110,7 +115,8 @@ static void on_started(void *context, int64_t number, const struct error *failed
 static void start_run(struct launch *launch)
 {
     runner_start_run(launch->daemon->runner, json_incref(launch->definition),
-                     json_incref(launch->sources), launch->uuid, launch->requested_by,
+                     json_incref(launch->sources), launch->suppression,
+                     launch->suppression_revision, launch->uuid, launch->requested_by,
                      launch->request, launch->force, on_started, launch);
 }
 
@@ -148,6 +154,19 @@ static void on_columns(void *context, const json_t *answer, const struct error *
         finish(launch, NULL);
 }
 
+static void on_suppressions(void *context, const char *path, int64_t revision,
+                            const struct error *failed)
+{
+    struct launch *launch = context;
+    if (failed) {
+        finish(launch, failed);
+        return;
+    }
+    launch->suppression = memory_text(path);
+    launch->suppression_revision = revision;
+    read_source(launch, "columns", on_columns);
+}
+
 static int apply_freeze(struct store_work *work, struct error *error)
 {
     struct launch *launch = (struct launch *)work;
@@ -172,7 +191,7 @@ static void on_frozen(struct store_work *work, const struct error *failed)
         check_definition(launch->daemon, launch->definition, NULL, launch->problems);
         finish(launch, NULL);
     } else
-        read_source(launch, "columns", on_columns);
+        suppressions_file(launch->daemon, on_suppressions, launch);
 }
 
 static void make_uuid(char uuid[65])

@@ -113,7 +113,7 @@ static int apply_claim(struct store_work *work, struct error *error)
 {
     struct claim_work *claim = (struct claim_work *)work;
     return journal_claim(claim->run->journal, claim->step, claim->worker->row.id, claim->limit,
-                         claim->job, &claim->frame, &claim->claim, &claim->tasks, error);
+                         NULL, 0, claim->job, &claim->frame, &claim->claim, &claim->tasks, error);
 }
 
 static void put_revoke(struct buffer *frame, uint64_t claim)
@@ -208,7 +208,8 @@ static bool serve_run(struct runner_worker *worker, struct run *run)
 {
     struct journal_counts counts[JOURNAL_STEPS];
     bool asked = false;
-    if (run->row.state != RUN_RUNNING || !run->indexed || !run->journal || run->closing)
+    if (run->row.state != RUN_RUNNING || !run->indexed || !run->journal || run->closing ||
+        run->matched < run->must_match)
         return false;
     journal_counts(run->journal, counts);
     for (size_t i = 0; i < run->step_count; i++)
@@ -282,18 +283,23 @@ static int apply_revoke(struct store_work *work, struct error *error)
     return 0;
 }
 
-static void on_revoke(struct store_work *work, const struct error *failed)
+void dispatch_send_revokes(struct runner *runner, const uint64_t *claims, size_t count)
 {
-    struct revoke_work *revoke = (struct revoke_work *)work;
-    struct runner *runner = revoke->runner;
     BUFFER_CLEAN struct buffer frames = {0};
-    (void)failed;
-    for (size_t i = 0; i < revoke->count; i++)
-        put_revoke(&frames, revoke->claims[i]);
+    for (size_t i = 0; i < count; i++)
+        put_revoke(&frames, claims[i]);
     for (struct runner_worker *worker = runner->workers; worker && frames.size;
          worker = worker->next)
         if (worker->state != WORKER_GONE && worker->state != WORKER_STARTING)
             send_frames(worker, &frames);
+}
+
+static void on_revoke(struct store_work *work, const struct error *failed)
+{
+    struct revoke_work *revoke = (struct revoke_work *)work;
+    struct runner *runner = revoke->runner;
+    (void)failed;
+    dispatch_send_revokes(runner, revoke->claims, revoke->count);
     revoke->run->pending--;
     run_check_end(runner, revoke->run);
     run_release(runner, revoke->run);

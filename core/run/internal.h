@@ -1,4 +1,4 @@
-/* What runner.c, dispatch.c, recovery.c and prepare.c share. Nobody else includes this. */
+/* What runner.c, dispatch.c, recovery.c, withdraw.c and recheck.c share. Nobody else includes this. */
 #ifndef CAMPAIGND_RUN_INTERNAL_H
 #define CAMPAIGND_RUN_INTERNAL_H
 
@@ -12,13 +12,18 @@ struct run {
     struct journal_step steps[JOURNAL_STEPS];
     size_t step_count;
     json_t *definition; /* while preparing; and of an open run what jobs are told */
-    size_t pending; /* store works under way that use the journal */
-    bool closing;   /* nothing new may use the journal */
-    bool preparing; /* by this process */
+    size_t pending;     /* store works under way that use the journal */
+    bool closing;       /* nothing new may use the journal */
+    bool preparing;     /* by this process */
     /* Its index row is past `preparing`. Before that nothing may be claimed: a core that is started
      * again prepares the run anew, with all tasks waiting. */
     bool indexed;
     int64_t next_due_us; /* of a deferred task; 0: ask */
+    /* Up to which revision of the suppression list its recipients were looked at, and up to which
+     * they must be before anything of it is dealt out: what was in the list when it was opened. */
+    int64_t matched, must_match;
+    int64_t match_again_us; /* it failed: not before */
+    char match_trouble[512];
     double rate_per_s;   /* ended tasks, smoothed */
     uint64_t rate_ended; /* at the last tick */
     int64_t rate_at_us;
@@ -78,7 +83,9 @@ struct runner {
     size_t action_count;
     size_t recoveries; /* and salvages: what must end before the store may */
     bool salvaging, salvage_again;
-    bool unopened; /* a run's journal could not be opened: what logs say of it is kept */
+    int64_t suppression; /* the list's revision, as far as we were told */
+    bool matching;       /* a run is being looked at: one at a time */
+    bool unopened;       /* a run's journal could not be opened: what logs say of it is kept */
     uv_timer_t tick;
     uv_idle_t soon; /* a dispatch is due */
     bool quiet;
@@ -101,8 +108,13 @@ void runner_note(struct runner *runner);
 /* dispatch.c */
 void dispatch_soon(struct runner *runner);
 void dispatch_revoke(struct runner *runner, struct run *run);
+void dispatch_send_revokes(struct runner *runner, const uint64_t *claims, size_t count);
 void dispatch_close_jobs(struct runner *runner, const struct run *run, bool only_failed);
 void worker_free_if_gone(struct runner_worker *worker);
+
+/* withdraw.c */
+void withdraw_look(
+    struct runner *runner); /* is there a run whose recipients are to be looked at? */
 
 /* recovery.c */
 void recovery_begin(struct runner *runner, const struct instance_row *row);

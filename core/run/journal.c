@@ -96,6 +96,20 @@ static const char schema[] =
     "CREATE INDEX document_task ON document (task, position);\n"
     "PRAGMA user_version = 1;\n";
 
+#define JOURNAL_VERSION 2
+
+/* Version 2. Only tasks that a claim holds stand in `withdrawn`: all others are skipped at once. */
+static const char schema_2[] = "CREATE TABLE withdrawn (\n"
+                               "    task INTEGER PRIMARY KEY,\n"
+                               "    text TEXT NOT NULL\n"
+                               ") STRICT;\n"
+                               "CREATE TABLE mark (\n"
+                               "    name TEXT PRIMARY KEY,\n"
+                               "    value INTEGER NOT NULL\n"
+                               ") STRICT, WITHOUT ROWID;\n"
+                               "INSERT INTO mark VALUES ('suppression', 0);\n"
+                               "PRAGMA user_version = 2;\n";
+
 enum {
     TAKE_WAITING,
     CUT_WAITING,
@@ -120,6 +134,12 @@ enum {
     WAKE_DEFERRED,
     NEXT_DEFERRED,
     PUT_COUNTS,
+    AT_WAITING,
+    FROM_WAITING,
+    ADD_WITHDRAWN,
+    NEXT_WITHDRAWN,
+    DROP_WITHDRAWN,
+    PUT_MARK,
     STATEMENTS
 };
 
@@ -163,6 +183,15 @@ static const char *const texts[STATEMENTS] = {
                    "SET waiting = ?2, claimed = ?3, deferred = ?4, delivered = ?5, rejected = ?6, "
                    "skipped = ?7, unknown = ?8\n"
                    "WHERE number = ?1",
+    [AT_WAITING] = "SELECT first, last, attempt FROM waiting WHERE step = ?1 AND first <= ?2 "
+                   "ORDER BY first DESC LIMIT 1",
+    [FROM_WAITING] = "SELECT first, last, attempt FROM waiting WHERE step = ?1 AND first > ?2 "
+                     "ORDER BY first LIMIT 1",
+    [ADD_WITHDRAWN] = "INSERT OR IGNORE INTO withdrawn (task, text) VALUES (?1, ?2)",
+    [NEXT_WITHDRAWN] =
+        "SELECT task, text FROM withdrawn WHERE task BETWEEN ?1 AND ?2 ORDER BY task LIMIT 1",
+    [DROP_WITHDRAWN] = "DELETE FROM withdrawn WHERE task = ?1",
+    [PUT_MARK] = "UPDATE mark SET value = max(value, ?1) WHERE name = 'suppression'",
 };
 
 struct range {
@@ -184,6 +213,7 @@ struct claim {
 struct step {
     struct journal_step is;
     struct journal_counts counts;
+    uint64_t withdrawn; /* tasks that are held, and must not be begun */
     bool dirty;
     /* Tasks that became runnable in this transaction and follow each other: written as one range.
      */
@@ -201,6 +231,7 @@ struct journal_state {
     size_t claim_count;
     struct claim *recent; /* the one found last: outcomes come in runs of the same claim */
     uint64_t last_claim;
+    int64_t mark;
     pthread_mutex_t mutex; /* of published */
     struct journal_counts published[JOURNAL_STEPS];
 };
@@ -209,6 +240,8 @@ static int64_t task_row(int step_number, uint64_t ordinal)
 {
     return (int64_t)((uint64_t)step_number << JOURNAL_TASK_BITS | ordinal);
 }
+
+#define ORDINALS ((UINT64_C(1) << JOURNAL_TASK_BITS) - 1)
 
 /* ---- claims in memory ---- */
 
@@ -300,7 +333,9 @@ static int load_steps(struct journal_state *state, struct error *error)
                     "claimed, deferred, delivered,\n"
                     "       rejected, skipped, unknown,\n"
                     "       (SELECT coalesce(sum(last - first + 1), 0) FROM waiting WHERE "
-                    "waiting.step = step.number)\n"
+                    "waiting.step = step.number),\n"
+                    "       (SELECT count(*) FROM withdrawn WHERE task BETWEEN number << 40 AND "
+                    "((number + 1) << 40) - 1)\n"
                     "FROM step\n"
                     "ORDER BY number",
                     error);
@@ -327,6 +362,7 @@ static int load_steps(struct journal_state *state, struct error *error)
         step->counts.ended[OUTCOME_SKIPPED] = (uint64_t)sqlite3_column_int64(select, 12);
         step->counts.ended[OUTCOME_UNKNOWN] = (uint64_t)sqlite3_column_int64(select, 13);
         step->counts.runnable = (uint64_t)sqlite3_column_int64(select, 14);
+        step->withdrawn = (uint64_t)sqlite3_column_int64(select, 15);
     }
     state->step_count = count;
     return more < 0 ? -1 : 0;
@@ -382,7 +418,7 @@ static int load_claim(struct journal_state *state, struct claim *claim, struct e
         int step = state->steps[claim->step].is.number;
         sqlite3_bind_int64(ended, 1, task_row(step, claim->ranges[i].first));
         sqlite3_bind_int64(ended, 2, task_row(step, claim->ranges[i].last));
-        if (mark_left(claim, ended, (UINT64_C(1) << JOURNAL_TASK_BITS) - 1, error) < 0)
+        if (mark_left(claim, ended, ORDINALS, error) < 0)
             return -1;
     }
     return 0;
@@ -426,9 +462,20 @@ static void publish(struct journal_state *state)
     pthread_mutex_unlock(&state->mutex);
 }
 
+static int load_mark(struct journal_state *state, struct error *error)
+{
+    STATEMENT_CLEAN sqlite3_stmt *select =
+        sql_prepare(state->db, "SELECT value FROM mark WHERE name = 'suppression'", error);
+    int found = select ? sql_row(select, error) : -1;
+    if (found > 0)
+        state->mark = sqlite3_column_int64(select, 0);
+    return found < 0 ? -1 : 0;
+}
+
 static int journal_reload(struct journal_state *state, struct error *error)
 {
-    if (load_steps(state, error) != 0 || load_claims(state, error) != 0)
+    if (load_steps(state, error) != 0 || load_claims(state, error) != 0 ||
+        load_mark(state, error) != 0)
         return -1;
     publish(state);
     return 0;
@@ -579,6 +626,50 @@ static int release_children(struct journal_state *state, const struct step *pare
     return 0;
 }
 
+/* ---- withdrawn ---- */
+
+/* Is one of [first, last] withdrawn? The first that is: its number and its text. 1, 0, -1. */
+static int next_withdrawn(struct journal_state *state, const struct step *step, uint64_t first,
+                          uint64_t last, uint64_t *ordinal, char text[OUTCOME_TEXT],
+                          struct error *error)
+{
+    if (!step->withdrawn)
+        return 0;
+    sqlite3_stmt *next = state->statements[NEXT_WITHDRAWN];
+    sqlite3_bind_int64(next, 1, task_row(step->is.number, first));
+    sqlite3_bind_int64(next, 2, task_row(step->is.number, last));
+    int found = sql_row(next, error);
+    if (found <= 0)
+        return found;
+    *ordinal = (uint64_t)sqlite3_column_int64(next, 0) & ORDINALS;
+    text_copy(text, OUTCOME_TEXT, sql_text(next, 1));
+    sqlite3_reset(next);
+    return 1;
+}
+
+static int drop_withdrawn(struct journal_state *state, struct step *step, uint64_t ordinal,
+                          struct error *error)
+{
+    step->withdrawn--;
+    sqlite3_bind_int64(state->statements[DROP_WITHDRAWN], 1, task_row(step->is.number, ordinal));
+    return sql_done(state->statements[DROP_WITHDRAWN], error);
+}
+
+/* A withdrawn task that ends after all: as it ends, only that it is not tried again. */
+static int end_withdrawn(struct journal_state *state, struct step *step, uint64_t ordinal,
+                         struct outcome *outcome, struct error *error)
+{
+    char text[OUTCOME_TEXT];
+    int found = next_withdrawn(state, step, ordinal, ordinal, &ordinal, text, error);
+    if (found <= 0)
+        return found;
+    if (outcome->status == OUTCOME_DEFERRED) {
+        outcome->status = OUTCOME_SKIPPED;
+        text_copy(outcome->text, sizeof outcome->text, text);
+    }
+    return drop_withdrawn(state, step, ordinal, error);
+}
+
 #define RETRY_LONGEST_US (INT64_C(3600) * 1000000)
 
 static int64_t pause_us(const struct step *step, uint32_t attempt)
@@ -648,8 +739,8 @@ static int drop_claim_if_empty(struct journal_state *state, struct claim *claim,
     return 0;
 }
 
-/* A held task ends. `outcome` may be changed: a deferral that has lasted too long is a rejection.
- */
+/* A held task ends. `outcome` may be changed: a deferral that has lasted too long is a rejection, one
+ * of a withdrawn task is its end. */
 static int end_task(struct journal_state *state, struct claim *claim, uint64_t ordinal,
                     uint32_t attempt, struct outcome *outcome, struct error *error)
 {
@@ -657,6 +748,8 @@ static int end_task(struct journal_state *state, struct claim *claim, uint64_t o
     int64_t task = task_row(step->is.number, ordinal);
     step->counts.claimed--;
     step->dirty = true;
+    if (end_withdrawn(state, step, ordinal, outcome, error) < 0)
+        return -1;
     if (outcome->status == OUTCOME_DEFERRED) {
         int64_t since_us = clock_now_us();
         if (attempt > 1 && deferred_since(state, task, &since_us, error) != 0)
@@ -730,6 +823,82 @@ int journal_outcomes(struct journal *journal, struct frame_reader items, uint64_
 
 /* ---- given back ---- */
 
+/* Where a range of waiting tasks begins that `ordinal` lies in: 1, 0 if it does not wait, -1. */
+static int find_waiting(struct journal_state *state, const struct step *step, uint64_t ordinal,
+                        struct range *range, struct error *error)
+{
+    sqlite3_stmt *at = bound(state, AT_WAITING, step->is.number, ordinal, 0);
+    int found = sql_row(at, error);
+    if (found <= 0)
+        return found;
+    *range = (struct range){.first = (uint64_t)sqlite3_column_int64(at, 0),
+                            .last = (uint64_t)sqlite3_column_int64(at, 1),
+                            .attempt = (uint32_t)sqlite3_column_int(at, 2)};
+    sqlite3_reset(at);
+    return ordinal <= range->last;
+}
+
+/* Take [first, last] out of `range`, which is one row of `waiting` and holds them. */
+static int take_out(struct journal_state *state, struct step *step, struct range range,
+                    uint64_t first, uint64_t last, struct error *error)
+{
+    int number = step->is.number;
+    int result = first > range.first
+                     ? sql_done(bound(state, EXTEND_WAITING, number, range.first, first - 1), error)
+                 : last < range.last
+                     ? sql_done(bound(state, CUT_WAITING, number, range.first, last + 1), error)
+                     : sql_done(bound(state, DROP_WAITING, number, range.first, 0), error);
+    step->counts.runnable -= last - first + 1;
+    if (result != 0 || first == range.first || last == range.last)
+        return result;
+    sqlite3_stmt *add = bound(state, ADD_WAITING, number, last + 1, range.last);
+    sqlite3_bind_int(add, 4, (int)range.attempt);
+    return sql_done(add, error);
+}
+
+/* A task that no claim holds is over before it began. Its counter is the caller's. */
+static int skip_task(struct journal_state *state, struct step *step, uint64_t ordinal,
+                     const char *text, struct error *error)
+{
+    struct outcome skipped = {.status = OUTCOME_SKIPPED, .time_us = clock_now_us()};
+    text_copy(skipped.text, sizeof skipped.text, text);
+    step->dirty = true;
+    return add_outcome(state, step, ordinal, 0, &skipped, error) != 0
+               ? -1
+               : release_children(state, step, ordinal, OUTCOME_SKIPPED, error);
+}
+
+/* 1 if it waited and is skipped now; 0 if it does not wait; -1. */
+static int skip_waiting(struct journal_state *state, struct step *step, uint64_t ordinal,
+                        const char *text, struct error *error)
+{
+    struct range range;
+    int found = find_waiting(state, step, ordinal, &range, error);
+    if (found <= 0)
+        return found;
+    step->counts.waiting--;
+    sqlite3_bind_int64(state->statements[DROP_DEFERRED], 1, task_row(step->is.number, ordinal));
+    return take_out(state, step, range, ordinal, ordinal, error) != 0 ||
+                   sql_done(state->statements[DROP_DEFERRED], error) != 0 ||
+                   skip_task(state, step, ordinal, text, error) != 0
+               ? -1
+               : 1;
+}
+
+/* What was given back of the withdrawn ones is skipped now. */
+static int skip_withdrawn(struct journal_state *state, struct step *step, uint64_t first,
+                          uint64_t last, struct error *error)
+{
+    char text[OUTCOME_TEXT];
+    uint64_t ordinal;
+    int found;
+    while ((found = next_withdrawn(state, step, first, last, &ordinal, text, error)) > 0)
+        if (drop_withdrawn(state, step, ordinal, error) != 0 ||
+            skip_waiting(state, step, ordinal, text, error) < 0)
+            return -1;
+    return found;
+}
+
 /* Tasks [first, last] of one range of a claim, all still held, wait again. */
 static int give_back(struct journal_state *state, struct claim *claim, struct range range,
                      struct error *error)
@@ -744,9 +913,10 @@ static int give_back(struct journal_state *state, struct claim *claim, struct ra
     step->counts.claimed -= tasks;
     step->counts.waiting += tasks;
     step->dirty = true;
-    return add_left(state, claim->id, range.first, range.last, error) != 0
+    return add_left(state, claim->id, range.first, range.last, error) != 0 ||
+                   add_waiting(state, step, range, error) != 0
                ? -1
-               : add_waiting(state, step, range, error);
+               : skip_withdrawn(state, step, range.first, range.last, error);
 }
 
 /* Of [first, last] give back what the claim still holds, in as few ranges as may be. */
@@ -810,6 +980,74 @@ static int take_range(struct journal_state *state, struct step *step, uint64_t l
     return 1;
 }
 
+/* Where a claim stands among the tasks that it may take. */
+struct among {
+    const struct journal_range *ranges;
+    size_t count;
+    uint64_t at; /* the next ordinal of ranges[0]; 0: its first */
+};
+
+static int next_waiting_at(struct journal_state *state, const struct step *step, uint64_t ordinal,
+                           struct range *range, struct error *error)
+{
+    int found = find_waiting(state, step, ordinal, range, error);
+    if (found)
+        return found;
+    sqlite3_stmt *from = bound(state, FROM_WAITING, step->is.number, ordinal, 0);
+    found = sql_row(from, error);
+    if (found <= 0)
+        return found;
+    *range = (struct range){.first = (uint64_t)sqlite3_column_int64(from, 0),
+                            .last = (uint64_t)sqlite3_column_int64(from, 1),
+                            .attempt = (uint32_t)sqlite3_column_int(from, 2)};
+    sqlite3_reset(from);
+    return 1;
+}
+
+/* As take_range, of the tasks that `among` still has. */
+static int take_among(struct journal_state *state, struct step *step, uint64_t limit,
+                      struct among *among, struct range *range, struct error *error)
+{
+    for (; among->count; among->ranges++, among->count--, among->at = 0) {
+        uint64_t at = among->at ? among->at : among->ranges->first;
+        struct range row;
+        int found = at <= among->ranges->last ? next_waiting_at(state, step, at, &row, error) : 0;
+        if (found < 0)
+            return -1;
+        if (!found || row.first > among->ranges->last)
+            continue;
+        *range =
+            (struct range){.first = row.first > at ? row.first : at,
+                           .last = row.last < among->ranges->last ? row.last : among->ranges->last,
+                           .attempt = row.attempt};
+        if (range->last - range->first >= limit)
+            range->last = range->first + limit - 1;
+        among->at = range->last + 1;
+        return take_out(state, step, row, range->first, range->last, error) != 0 ? -1 : 1;
+    }
+    return 0;
+}
+
+int journal_peek(struct journal *journal, int step_number, size_t limit,
+                 struct journal_range *ranges, size_t *count, struct error *error)
+{
+    struct journal_state *state = journal->state;
+    struct step *step = find_step(state, step_number);
+    *count = 0;
+    if (!step || flush_released(state, step, error) != 0)
+        return step ? -1 : 0;
+    struct range row = {0};
+    int found = next_waiting_at(state, step, 0, &row, error);
+    for (; found > 0 && limit; found = next_waiting_at(state, step, row.last + 1, &row, error)) {
+        uint64_t tasks = row.last - row.first + 1;
+        tasks = tasks < limit ? tasks : limit;
+        ranges[(*count)++] =
+            (struct journal_range){.first = row.first, .last = row.first + tasks - 1};
+        limit -= tasks;
+    }
+    return found < 0 ? -1 : 0;
+}
+
 static int put_documents(struct journal_state *state, const struct step *parent,
                          const struct range *range, struct buffer *frame, uint32_t *count,
                          struct error *error)
@@ -828,8 +1066,7 @@ static int put_documents(struct journal_state *state, const struct step *parent,
         sql_blob(find, 7, document.chain, sizeof document.chain);
         text_copy(document.name, sizeof document.name, sql_text(find, 8));
         text_copy(document.mime_type, sizeof document.mime_type, sql_text(find, 9));
-        put_u64(frame,
-                (uint64_t)sqlite3_column_int64(find, 0) & ((UINT64_C(1) << JOURNAL_TASK_BITS) - 1));
+        put_u64(frame, (uint64_t)sqlite3_column_int64(find, 0) & ORDINALS);
         put_text(frame, parent->is.name);
         document_put(frame, &document);
         ++*count;
@@ -897,9 +1134,16 @@ static int put_claim_frame(struct journal_state *state, const struct claim *clai
     return 0;
 }
 
+static int take_next(struct journal_state *state, struct step *step, uint64_t limit,
+                     struct among *among, struct range *range, struct error *error)
+{
+    return among->ranges ? take_among(state, step, limit, among, range, error)
+                         : take_range(state, step, limit, range, error);
+}
+
 int journal_claim(struct journal *journal, int step_number, const char *instance, uint64_t limit,
-                  uint32_t job, struct buffer *frame, uint64_t *claim_id, uint64_t *tasks,
-                  struct error *error)
+                  const struct journal_range *only, size_t only_count, uint32_t job,
+                  struct buffer *frame, uint64_t *claim_id, uint64_t *tasks, struct error *error)
 {
     struct journal_state *state = journal->state;
     struct step *step = find_step(state, step_number);
@@ -909,7 +1153,8 @@ int journal_claim(struct journal *journal, int step_number, const char *instance
                     : error_set(error, ERROR_INTERNAL, "run %u has no step %d", state->run,
                                 step_number);
     struct range range;
-    int found = take_range(state, step, limit, &range, error);
+    struct among among = {.ranges = only, .count = only_count};
+    int found = take_next(state, step, limit, &among, &range, error);
     if (found <= 0)
         return found;
     struct claim *claim =
@@ -917,7 +1162,7 @@ int journal_claim(struct journal *journal, int step_number, const char *instance
     do {
         add_range(claim, range.first, range.last, range.attempt);
         found = claim->remaining < limit
-                    ? take_range(state, step, limit - claim->remaining, &range, error)
+                    ? take_next(state, step, limit - claim->remaining, &among, &range, error)
                     : 0;
     } while (found > 0);
     if (found < 0)
@@ -938,7 +1183,7 @@ int journal_claim(struct journal *journal, int step_number, const char *instance
 static int wake(struct journal_state *state, int64_t task, uint32_t attempt, struct error *error)
 {
     struct step *step = find_step(state, (int)(task >> JOURNAL_TASK_BITS));
-    uint64_t ordinal = (uint64_t)task & ((UINT64_C(1) << JOURNAL_TASK_BITS) - 1);
+    uint64_t ordinal = (uint64_t)task & ORDINALS;
     sqlite3_bind_int64(state->statements[WAKE_DEFERRED], 1, task);
     if (!step || sql_done(state->statements[WAKE_DEFERRED], error) != 0)
         return step ? -1 : error_set(error, ERROR_INTERNAL, "a deferred task of an unknown step");
@@ -972,6 +1217,117 @@ int journal_due(struct journal *journal, int64_t now_us, int64_t *next_us, struc
     *next_us = sqlite3_column_int64(next, 0);
     sqlite3_reset(next);
     return 0;
+}
+
+/* ---- withdrawing ---- */
+
+static bool is_held(struct journal_state *state, const struct step *step, uint64_t ordinal)
+{
+    int index = (int)(step - state->steps);
+    uint64_t bit;
+    for (size_t i = 0; i < state->claim_count; i++)
+        if (state->claims[i]->step == index && held(state->claims[i], ordinal, &bit))
+            return true;
+    return false;
+}
+
+static int skip_deferred(struct journal_state *state, struct step *step, uint64_t ordinal,
+                         const char *text, struct error *error)
+{
+    sqlite3_bind_int64(state->statements[DROP_DEFERRED], 1, task_row(step->is.number, ordinal));
+    if (sql_done(state->statements[DROP_DEFERRED], error) != 0)
+        return -1;
+    bool deferred = sqlite3_changes(state->db) > 0;
+    if (!deferred && !step->is.parent)
+        return 0; /* nowhere: a task that the run does not have */
+    if (deferred)
+        step->counts.deferred--;
+    else
+        step->counts.waiting--; /* for the step before */
+    return skip_task(state, step, ordinal, text, error) != 0 ? -1 : 1;
+}
+
+static int mark_withdrawn(struct journal_state *state, struct step *step, uint64_t ordinal,
+                          const char *text, struct error *error)
+{
+    sqlite3_stmt *add = state->statements[ADD_WITHDRAWN];
+    sqlite3_bind_int64(add, 1, task_row(step->is.number, ordinal));
+    sql_bind_text(add, 2, text);
+    if (sql_done(add, error) != 0)
+        return -1;
+    step->withdrawn += (uint64_t)sqlite3_changes(state->db);
+    return 0;
+}
+
+/* 1: skipped, 0: it is over, or held and marked, -1. */
+static int withdraw(struct journal_state *state, struct step *step, uint64_t ordinal,
+                    const char *text, struct error *error)
+{
+    int over = ordinal && ordinal <= step->counts.total
+                   ? has_outcome(state, step->is.number, ordinal, error)
+                   : 1;
+    if (over)
+        return over < 0 ? -1 : 0;
+    if (is_held(state, step, ordinal))
+        return mark_withdrawn(state, step, ordinal, text, error);
+    if (flush_released(state, step, error) != 0)
+        return -1;
+    int waited = skip_waiting(state, step, ordinal, text, error);
+    return waited ? waited : skip_deferred(state, step, ordinal, text, error);
+}
+
+int journal_withdraw(struct journal *journal, const struct journal_withdrawal *withdrawals,
+                     size_t count, uint64_t *skipped, struct error *error)
+{
+    struct journal_state *state = journal->state;
+    *skipped = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct step *step = find_step(state, withdrawals[i].step);
+        int result =
+            step ? withdraw(state, step, withdrawals[i].ordinal, withdrawals[i].text, error) : 0;
+        if (result < 0)
+            return -1;
+        *skipped += (uint64_t)result;
+    }
+    return 0;
+}
+
+int journal_withdrawn_claims(struct journal *journal, uint64_t **claims, size_t *count,
+                             struct error *error)
+{
+    struct journal_state *state = journal->state;
+    char text[OUTCOME_TEXT];
+    uint64_t ordinal;
+    *count = 0;
+    *claims = memory_array(state->claim_count, sizeof **claims);
+    for (size_t i = 0; i < state->claim_count; i++) {
+        const struct claim *claim = state->claims[i];
+        int found = 0;
+        for (size_t k = 0; !found && k < claim->count; k++)
+            found = next_withdrawn(state, &state->steps[claim->step], claim->ranges[k].first,
+                                   claim->ranges[k].last, &ordinal, text, error);
+        if (found < 0)
+            return -1;
+        if (found)
+            (*claims)[(*count)++] = claim->id;
+    }
+    return 0;
+}
+
+int journal_put_mark(struct journal *journal, int64_t revision, struct error *error)
+{
+    struct journal_state *state = journal->state;
+    sqlite3_stmt *put = state->statements[PUT_MARK];
+    sqlite3_bind_int64(put, 1, revision);
+    if (sql_done(put, error) != 0)
+        return -1;
+    state->mark = revision > state->mark ? revision : state->mark;
+    return 0;
+}
+
+int64_t journal_mark(const struct journal *journal)
+{
+    return journal->state->mark;
 }
 
 /* ---- recovery ---- */
@@ -1230,7 +1586,8 @@ static int settle_skipped_parents(struct journal *journal, const struct journal_
 static int fill(sqlite3 *db, sqlite3 *rows, uint64_t recipients, const struct journal_step *steps,
                 size_t count, struct error *error)
 {
-    if (sql_run(db, "BEGIN IMMEDIATE", error) != 0 || sql_run(db, schema, error) != 0)
+    if (sql_run(db, "BEGIN IMMEDIATE", error) != 0 || sql_run(db, schema, error) != 0 ||
+        sql_run(db, schema_2, error) != 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         if (fill_step(db, rows, &steps[i], recipients, error) != 0)
@@ -1277,6 +1634,26 @@ int journal_create(const char *path, const char *rows_path, uint32_t run, uint64
     return result;
 }
 
+/* A journal that an older campaignd has begun gets what it lacks. */
+static int migrate(sqlite3 *db, const char *path, struct error *error)
+{
+    STATEMENT_CLEAN sqlite3_stmt *version = sql_prepare(db, "PRAGMA user_version", error);
+    if (!version || sql_row(version, error) < 0)
+        return -1;
+    int found = sqlite3_column_int(version, 0);
+    sqlite3_reset(version);
+    if (found > JOURNAL_VERSION)
+        return error_set(error, ERROR_INPUT,
+                         "%s was written by a newer campaignd (version %d, this one knows %d); "
+                         "install that one again",
+                         path, found, JOURNAL_VERSION);
+    if (found == JOURNAL_VERSION)
+        return 0;
+    if (sql_run(db, "BEGIN IMMEDIATE", error) != 0 || sql_run(db, schema_2, error) != 0)
+        return -1;
+    return sql_run(db, "COMMIT", error);
+}
+
 struct journal *journal_open(const char *path, uint32_t run, struct error *error)
 {
     struct journal *journal = memory_new(sizeof *journal);
@@ -1291,7 +1668,7 @@ struct journal *journal_open(const char *path, uint32_t run, struct error *error
         return NULL;
     }
     state->db = journal->database.db = sql_open(path, error);
-    bool good = state->db;
+    bool good = state->db && migrate(state->db, path, error) == 0;
     for (int i = 0; good && i < STATEMENTS; i++)
         good = (state->statements[i] = sql_prepare(state->db, texts[i], error)) != NULL;
     if (!good || journal_reload(state, error) != 0) {

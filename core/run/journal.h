@@ -76,14 +76,23 @@ void journal_counts(struct journal *journal, struct journal_counts *counts);
 /* Is every task over? As of the last commit. Any thread. */
 bool journal_finished(struct journal *journal);
 
+/* Tasks of one step that follow each other. */
+struct journal_range {
+    uint64_t first, last;
+};
+
 /*
  * Claim up to `limit` waiting tasks for an instance and append FRAME_CLAIM for `job` to `frame`,
- * with the documents of the steps that this one depends on. *tasks and *claim say what was taken; 0
- * tasks: nothing waits.
+ * with the documents of the steps that this one depends on. `only`: of these alone, ascending; NULL:
+ * from the front of all. *tasks and *claim say what was taken; 0 tasks: nothing waits.
  */
 int journal_claim(struct journal *journal, int step, const char *instance, uint64_t limit,
-                  uint32_t job, struct buffer *frame, uint64_t *claim, uint64_t *tasks,
-                  struct error *error);
+                  const struct journal_range *only, size_t only_count, uint32_t job,
+                  struct buffer *frame, uint64_t *claim, uint64_t *tasks, struct error *error);
+
+/* The first `limit` tasks that wait, in at most so many `ranges`. Nothing is taken. */
+int journal_peek(struct journal *journal, int step, size_t limit, struct journal_range *ranges,
+                 size_t *count, struct error *error);
 
 /* Apply the payload of FRAME_OUTCOMES. *left: tasks that left a claim by it. Items of other runs
  * are ignored. */
@@ -93,6 +102,31 @@ int journal_outcomes(struct journal *journal, struct frame_reader items, uint64_
 /* Apply the payload of FRAME_RETURNED. */
 int journal_returned(struct journal *journal, struct frame_reader payload, uint64_t *left,
                      struct error *error);
+
+/* A task that must not be begun any more, and why. */
+struct journal_withdrawal {
+    int step;
+    uint64_t ordinal;
+    const char *text; /* of the outcome; cut to OUTCOME_TEXT */
+};
+
+/*
+ * Take back what has not begun. Tasks that no claim holds (waiting, deferred, waiting for the step
+ * before) are skipped at once; *skipped counts them. One that a worker holds is marked: if it comes
+ * back, by a revoke or by recovery, or ends as deferred, it is skipped then; if it had begun, it
+ * ends as it ends. What is over stays. Repeating it changes nothing.
+ */
+int journal_withdraw(struct journal *journal, const struct journal_withdrawal *withdrawals,
+                     size_t count, uint64_t *skipped, struct error *error);
+
+/* The claims that hold marked tasks, for a revoke; the caller frees. 0 or -1. */
+int journal_withdrawn_claims(struct journal *journal, uint64_t **claims, size_t *count,
+                             struct error *error);
+
+/* Up to which revision of the suppression list this run was looked at (0: not at all); it only ever
+ * rises. journal_mark may also be called before anything else uses the journal, on any thread. */
+int journal_put_mark(struct journal *journal, int64_t revision, struct error *error);
+int64_t journal_mark(const struct journal *journal);
 
 /* Deferred tasks whose time has come wait again. *next_us: when the next is due (0: none). */
 int journal_due(struct journal *journal, int64_t now_us, int64_t *next_us, struct error *error);

@@ -17,6 +17,7 @@
 #include "source/child.h"
 #include "source/rows.h"
 #include "store/sql.h"
+#include "store/suppression.h"
 
 #define TICK_MS 250
 #define DUE_MOST_US 1000000 /* deferred tasks are looked at so often at least */
@@ -183,6 +184,9 @@ void run_opened(struct runner *runner, struct run *run, struct journal *journal,
     run->definition = json_incref(definition);
     set_retries(runner, run);
     run->rate_at_us = 0;
+    run->matched = journal_mark(journal);
+    run->must_match = runner->suppression;
+    withdraw_look(runner);
 }
 
 /* All is over, or a cancelled run holds nothing any more: write that down. */
@@ -220,6 +224,8 @@ struct preparing {
     int existed;
     struct preparing *next; /* in the runner's `starting` */
     json_t *definition, *sources;
+    char *suppression; /* the list's copy, or "" */
+    int64_t suppression_revision;
     runner_started started;
     void *context;
     struct journal_step steps[JOURNAL_STEPS];
@@ -232,6 +238,7 @@ static void free_preparing(struct preparing *preparing)
 {
     json_decref(preparing->definition);
     json_decref(preparing->sources);
+    free(preparing->suppression);
     free(preparing);
 }
 
@@ -304,8 +311,12 @@ static int apply_journal(struct store_work *work, struct error *error)
         journal_create(path, rows, number, (uint64_t)preparing->row.recipients, preparing->steps,
                        preparing->step_count, error) != 0)
         return -1;
-    preparing->journal = journal_open(path, number, error);
-    return preparing->journal ? 0 : -1;
+    if (!(preparing->journal = journal_open(path, number, error)))
+        return -1;
+    if (journal_put_mark(preparing->journal, preparing->suppression_revision, error) == 0)
+        return 0;
+    journal_close(preparing->journal);
+    return -1;
 }
 
 static void on_journal_made(struct store_work *work, const struct error *failed)
@@ -325,6 +336,7 @@ static void on_journal_made(struct store_work *work, const struct error *failed)
     log_notice("run %lld (%s) starts: %lld recipients", (long long)run->row.number,
                run->row.campaign, (long long)run->row.recipients);
     run_save(run, preparing->runner);
+    withdraw_look(preparing->runner);
     run_check_end(preparing->runner, run);
     dispatch_soon(preparing->runner);
     free_preparing(preparing);
@@ -353,6 +365,7 @@ static void take_snapshot(struct preparing *preparing)
     json_object_set_new(request, "run", json_integer(preparing->row.number));
     json_object_set_new(request, "uuid", json_string(preparing->row.uuid));
     json_object_set_new(request, "out", json_string(out));
+    json_object_set_new(request, "suppression", json_string(preparing->suppression));
     reader_start(preparing->runner->is.loop, request, on_snapshot, preparing);
     json_decref(request);
 }
@@ -405,7 +418,21 @@ static bool starting(const struct runner *runner, int64_t campaign, const char *
     return false;
 }
 
-void runner_start_run(struct runner *runner, json_t *definition, json_t *sources, const char *uuid,
+static void copy_member(char *target, size_t size, const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    text_copy(target, size, text ? text : "");
+}
+
+static void copy_purpose(struct run_row *row, const json_t *campaign)
+{
+    copy_member(row->purpose, sizeof row->purpose, campaign, "purpose");
+    copy_member(row->purpose_reason, sizeof row->purpose_reason, campaign, "purpose_reason");
+    copy_member(row->consent_reason, sizeof row->consent_reason, campaign, "consent_reason");
+}
+
+void runner_start_run(struct runner *runner, json_t *definition, json_t *sources,
+                      const char *suppression, int64_t suppression_revision, const char *uuid,
                       const char *requested_by, int64_t request, bool force, runner_started started,
                       void *context)
 {
@@ -440,6 +467,8 @@ void runner_start_run(struct runner *runner, json_t *definition, json_t *sources
     preparing->runner = runner;
     preparing->definition = definition;
     preparing->sources = sources;
+    preparing->suppression = memory_text(suppression);
+    preparing->suppression_revision = suppression_revision;
     preparing->started = started;
     preparing->context = context;
     preparing->row.campaign_id = id;
@@ -447,6 +476,7 @@ void runner_start_run(struct runner *runner, json_t *definition, json_t *sources
     text_copy(preparing->row.uuid, sizeof preparing->row.uuid, uuid);
     text_copy(preparing->row.campaign, sizeof preparing->row.campaign, name ? name : "");
     text_copy(preparing->row.requested_by, sizeof preparing->row.requested_by, requested_by);
+    copy_purpose(&preparing->row, campaign);
     store_submit(runner->is.store, &preparing->work);
 }
 
@@ -637,6 +667,8 @@ static json_t *reason_json(const struct runner *runner, const struct run *run)
 {
     if (*run->row.reason)
         return json_string(run->row.reason);
+    if (*run->match_trouble)
+        return json_string(run->match_trouble);
     for (size_t i = 0; run->row.state == RUN_RUNNING && i < run->step_count; i++) {
         const struct runner_action *action = runner_find_action(runner, run->steps[i].action);
         if (!action)
@@ -651,12 +683,14 @@ static json_t *run_json(const struct runner *runner, const struct run *run)
 {
     json_t *left_out = json_loads(run->row.left_out, 0, NULL);
     json_t *json = json_pack(
-        "{s:I, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:I, s:o}", "number",
+        "{s:I, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:I, s:o, s:s, s:s, s:s}", "number",
         (json_int_t)run->row.number, "uuid", run->row.uuid, "campaign", run->row.campaign, "state",
         run_state_name(run->row.state), "reason", reason_json(runner, run), "requested_by",
         run->row.requested_by, "created_at", time_json(run->row.created_us), "started_at",
         time_json(run->row.started_us), "ended_at", time_json(run->row.ended_us), "recipients",
-        (json_int_t)run->row.recipients, "left_out", left_out ? left_out : json_object());
+        (json_int_t)run->row.recipients, "left_out", left_out ? left_out : json_object(), "purpose",
+        run->row.purpose, "purpose_reason", run->row.purpose_reason, "consent_reason",
+        run->row.consent_reason);
     if (!run->journal)
         return json;
     struct journal_counts counts[JOURNAL_STEPS];
@@ -782,6 +816,7 @@ static void on_tick(uv_timer_t *timer)
         wake_deferred(runner, run, deferred);
         run_check_end(runner, run);
     }
+    withdraw_look(runner);
     dispatch_soon(runner);
 }
 
@@ -841,7 +876,9 @@ struct runner *runner_start(const struct runner_options *options, struct error *
     size_t count;
     runner->is = *options;
     runner->state_dir = memory_text(options->state_dir);
-    if (make_folders(runner, error) != 0 || read_index(runner, error) != 0 ||
+    runner->suppression = suppression_revision(options->state->database.db, error);
+    if (runner->suppression < 0 || make_folders(runner, error) != 0 ||
+        read_index(runner, error) != 0 ||
         state_instances(options->state, &instances, &count, error) != 0) {
         free(instances);
         free(runner->state_dir);

@@ -101,13 +101,20 @@ void runner_worker_gone(struct runner_worker *worker);
 typedef void (*runner_started)(void *context, int64_t number, const struct error *failed_or_null);
 
 /*
- * Start a run of `definition`; it and `sources` (what a reader's request says of them) are stolen. `uuid` makes it once: if there is such a run, that one is
- * answered. `request`: the start_request's id or 0. `force`: although another run of this campaign
- * is under way (else ERROR_CONFLICT).
+ * Start a run of `definition`; it and `sources` (what a reader's request says of them) are stolen.
+ * `suppression`: the path of a copy of the suppression list for the reader, "" none, and the
+ * revision that it has at least: what is newer is looked at before the run begins. `uuid` makes it
+ * once: if there is such a run, that one is answered. `request`: the start_request's id or 0.
+ * `force`: although another run of this campaign is under way (else ERROR_CONFLICT).
  */
-void runner_start_run(struct runner *runner, json_t *definition, json_t *sources, const char *uuid,
+void runner_start_run(struct runner *runner, json_t *definition, json_t *sources,
+                      const char *suppression, int64_t suppression_revision, const char *uuid,
                       const char *requested_by, int64_t request, bool force, runner_started started,
                       void *context);
+
+/* The suppression list has a new revision, durably: take back from all runs under way what has not
+ * begun for whom it names. */
+void runner_suppressed(struct runner *runner, int64_t revision);
 
 /*
  * Runs that a crash left `preparing`: one after the other, with campaign and uuid, for the daemon

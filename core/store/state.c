@@ -66,6 +66,7 @@ static const char schema_2[] =
     "INSERT INTO counter VALUES ('suppression', 0);\n"
     "ALTER TABLE run ADD COLUMN purpose TEXT NOT NULL DEFAULT '';\n"
     "ALTER TABLE run ADD COLUMN purpose_reason TEXT NOT NULL DEFAULT '';\n"
+    "ALTER TABLE run ADD COLUMN consent_reason TEXT NOT NULL DEFAULT '';\n"
     "PRAGMA user_version = 2;\n";
 
 enum { INSERT_RUN, FIND_RUN, PUT_RUN, PUT_INSTANCE, DROP_INSTANCE, STATEMENTS };
@@ -73,11 +74,13 @@ enum { INSERT_RUN, FIND_RUN, PUT_RUN, PUT_INSTANCE, DROP_INSTANCE, STATEMENTS };
 static const char *const texts[STATEMENTS] = {
     [INSERT_RUN] = "INSERT INTO run (uuid, campaign_id, campaign, requested_by, request, state, "
                    "reason, created_us, started_us,\n"
-                   "                 ended_us, recipients, left_out, purpose, purpose_reason)\n"
-                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', ?7, 0, 0, 0, '{}', ?8, ?9)",
+                   "                 ended_us, recipients, left_out, purpose, purpose_reason, "
+                   "consent_reason)\n"
+                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', ?7, 0, 0, 0, '{}', ?8, ?9, ?10)",
     [FIND_RUN] = "SELECT number, uuid, campaign_id, campaign, requested_by, request, state, "
                  "reason, created_us, started_us,\n"
-                 "       ended_us, recipients, left_out, purpose, purpose_reason\n"
+                 "       ended_us, recipients, left_out, purpose, purpose_reason, "
+                 "consent_reason\n"
                  "FROM run\n"
                  "WHERE uuid = ?1",
     [PUT_RUN] = "UPDATE run\n"
@@ -181,6 +184,7 @@ static void read_run(sqlite3_stmt *from, struct run_row *row)
     text_copy(row->left_out, sizeof row->left_out, sql_text(from, 12));
     text_copy(row->purpose, sizeof row->purpose, sql_text(from, 13));
     text_copy(row->purpose_reason, sizeof row->purpose_reason, sql_text(from, 14));
+    text_copy(row->consent_reason, sizeof row->consent_reason, sql_text(from, 15));
 }
 
 int state_new_run(struct state *state, struct run_row *row, int *existed, struct error *error)
@@ -207,6 +211,7 @@ int state_new_run(struct state *state, struct run_row *row, int *existed, struct
     sqlite3_bind_int64(insert, 7, row->created_us);
     sql_bind_text(insert, 8, row->purpose);
     sql_bind_text(insert, 9, row->purpose_reason);
+    sql_bind_text(insert, 10, row->consent_reason);
     if (sql_done(insert, error) != 0)
         return -1;
     row->number = sqlite3_last_insert_rowid(state->database.db);
@@ -233,7 +238,7 @@ int state_runs(struct state *state, struct run_row **rows, size_t *count, struct
                     "SELECT number, uuid, campaign_id, campaign, requested_by, request, state, "
                     "reason, created_us,\n"
                     "       started_us, ended_us, recipients, left_out, purpose, "
-                    "purpose_reason\n"
+                    "purpose_reason, consent_reason\n"
                     "FROM run\n"
                     "ORDER BY number DESC",
                     error);

@@ -77,11 +77,15 @@ void suppression_batch_free(struct suppression_batch *batch);
 #define SUPPRESSION_BATCH_CLEAN __attribute__((cleanup(suppression_batch_free)))
 
 /*
- * Read CSV (RFC 4180; also with semicolons or tabs) whose header line names value or address, and any of kind, channel, scope, campaign
- * (its id), reason, note, time, origin; other columns are passed over. Good lines go into `batch`, of the others `problems` gets
- * {"line", "message_en", "message_de"}, the first hundred, and *refused their number. -1: nothing can be read.
+ * Read CSV (RFC 4180; also with semicolons or tabs) whose header line names at least one of value (or address), email, phone and key,
+ * and any of kind, channel, scope, campaign (its id), reason, note, time, origin; other columns are passed over. email and phone are
+ * addresses, key a person; a line with several of them is as many entries. `names`: an array of texts, what the columns are called
+ * instead of what the header line says; NULL: it is right. `origin`: of lines that name none.
+ *
+ * Good lines go into `batch`; of the others `problems` gets {"line", "message_en", "message_de"}, the first hundred, and *refused
+ * their number. -1: nothing can be read.
  */
-int suppression_read_csv(const char *csv, size_t size, const char *origin,
+int suppression_read_csv(const char *csv, size_t size, const json_t *names, const char *origin,
                          struct suppression_batch *batch, json_t *problems, size_t *refused,
                          struct error *error);
 

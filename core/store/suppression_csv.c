@@ -13,9 +13,25 @@
 #define PROBLEMS_SHOWN 100
 #define CELLS_MOST 64
 
-enum { VALUE, KIND, CHANNEL, SCOPE, CAMPAIGN, REASON, NOTE, TIME, ORIGIN, COLUMNS };
-static const char *const names[COLUMNS] = {"value",  "kind", "channel", "scope", "campaign",
-                                           "reason", "note", "time",    "origin"};
+/* Those before EMAIL are what is written, in this order. */
+enum {
+    VALUE,
+    KIND,
+    CHANNEL,
+    SCOPE,
+    CAMPAIGN,
+    REASON,
+    NOTE,
+    TIME,
+    ORIGIN,
+    EMAIL,
+    PHONE,
+    KEY,
+    COLUMNS
+};
+static const char *const column_names[COLUMNS] = {"value",    "kind",   "channel", "scope",
+                                                  "campaign", "reason", "note",    "time",
+                                                  "origin",   "email",  "phone",   "key"};
 
 /* ---- lines and cells ---- */
 
@@ -97,28 +113,38 @@ static int column_named(const char *name)
     if (strcasecmp(name, "created_at") == 0)
         return TIME;
     for (int i = 0; i < COLUMNS; i++)
-        if (strcasecmp(name, names[i]) == 0)
+        if (strcasecmp(name, column_names[i]) == 0)
             return i;
     return -1;
 }
 
-static int read_header(struct csv *csv, int places[COLUMNS], struct error *error)
+static bool names_someone(const int places[COLUMNS])
+{
+    return places[VALUE] >= 0 || places[EMAIL] >= 0 || places[PHONE] >= 0 || places[KEY] >= 0;
+}
+
+static int read_header(struct csv *csv, const json_t *names, int places[COLUMNS],
+                       struct error *error)
 {
     bool found = read_record(csv);
     for (int i = 0; i < COLUMNS; i++)
         places[i] = -1;
     for (size_t i = 0; found && i < csv->count; i++) {
-        int column = column_named(csv->text.data + csv->cells[i]);
+        const char *name = json_string_value(json_array_get(names, i));
+        int column = column_named(names ? (name ? name : "") : csv->text.data + csv->cells[i]);
         if (column >= 0 && places[column] < 0)
             places[column] = (int)i;
     }
-    if (places[VALUE] >= 0)
+    if (names_someone(places))
         return 0;
+    const char *first = found ? csv->text.data : "";
+    bool readable = text_is_utf8(first, strlen(first));
     return error_say(error, ERROR_INPUT,
-                     "the first line must name the columns, »value« among them; found: »%.200s«",
-                     "Die erste Zeile muss die Spalten nennen, darunter »value«; gefunden: "
+                     "one column must be called value, address, email, phone or key; the first is "
                      "»%.200s«",
-                     found ? csv->text.data : "");
+                     "Eine Spalte muss value, address, email, phone oder key heißen; die erste ist "
+                     "»%.200s«.",
+                     readable ? first : "?");
 }
 
 static const char *cell(const struct csv *csv, const int places[COLUMNS], int column)
@@ -157,30 +183,50 @@ static int read_campaign(const char *text, int64_t *id, struct error *error)
                      "campaign: »%.40s« ist keine Nummer einer Kampagne.", text);
 }
 
+/* One entry of a line: whom it names stands in `column`. */
+static int read_entry(const struct csv *csv, const int places[COLUMNS], int column,
+                      struct suppression_entry entry, struct suppression_batch *batch,
+                      struct error *error)
+{
+    char normal[ADDRESS_SIZE];
+    entry.value = cell(csv, places, column);
+    entry.kind = column == VALUE ? cell(csv, places, KIND) : column == KEY ? "person" : "address";
+    if (suppression_make(&entry, normal, error) != 0)
+        return -1;
+    suppression_batch_add(batch, &entry);
+    return 0;
+}
+
 static int read_line(const struct csv *csv, const int places[COLUMNS], const char *origin,
                      struct suppression_batch *batch, struct error *error)
 {
-    char normal[ADDRESS_SIZE];
+    static const int whom[] = {VALUE, EMAIL, PHONE, KEY};
     const char *own = cell(csv, places, ORIGIN);
     struct suppression_entry entry = {
-        .value = cell(csv, places, VALUE),
-        .kind = cell(csv, places, KIND),
         .channel = cell(csv, places, CHANNEL),
         .scope = cell(csv, places, SCOPE),
         .reason = cell(csv, places, REASON),
         .note = cell(csv, places, NOTE),
         .origin = *own ? own : origin,
     };
+    bool any = false;
     if (!text_is_utf8(entry.note, strlen(entry.note)) ||
         !text_is_utf8(entry.origin, strlen(entry.origin)) || strlen(entry.origin) > 100)
         return error_say(error, ERROR_INPUT, "note or origin is not UTF-8, or too long",
                          "note oder origin ist nicht UTF-8 oder zu lang.");
     if (read_time(cell(csv, places, TIME), &entry.created_us, error) != 0 ||
-        read_campaign(cell(csv, places, CAMPAIGN), &entry.campaign_id, error) != 0 ||
-        suppression_make(&entry, normal, error) != 0)
+        read_campaign(cell(csv, places, CAMPAIGN), &entry.campaign_id, error) != 0)
         return -1;
-    suppression_batch_add(batch, &entry);
-    return 0;
+    for (size_t i = 0; i < sizeof whom / sizeof *whom; i++) {
+        if (!*cell(csv, places, whom[i]))
+            continue;
+        any = true;
+        if (read_entry(csv, places, whom[i], entry, batch, error) != 0)
+            return -1;
+    }
+    return any ? 0
+               : error_say(error, ERROR_INPUT, "this line names nobody",
+                           "Diese Zeile nennt niemanden.");
 }
 
 static void add_problem(json_t *problems, size_t line, const struct error *error)
@@ -196,7 +242,7 @@ static void add_problem(json_t *problems, size_t line, const struct error *error
                                                   "message_de", "Diese Zeile ist nicht UTF-8."));
 }
 
-int suppression_read_csv(const char *text, size_t size, const char *origin,
+int suppression_read_csv(const char *text, size_t size, const json_t *names, const char *origin,
                          struct suppression_batch *batch, json_t *problems, size_t *refused,
                          struct error *error)
 {
@@ -207,7 +253,7 @@ int suppression_read_csv(const char *text, size_t size, const char *origin,
         csv.at += 3;
     csv.separator = find_separator(csv.at, csv.end);
     *refused = 0;
-    int result = read_header(&csv, places, error);
+    int result = read_header(&csv, names, places, error);
     while (result == 0 && read_record(&csv)) {
         if (read_line(&csv, places, origin, batch, &why) == 0)
             continue;
@@ -235,8 +281,8 @@ static void put_cell(struct buffer *csv, const char *text, const char *after)
 static void put_line(struct buffer *csv, sqlite3_stmt *row)
 {
     char time[TEXT_TIME_SIZE];
-    for (int i = 0; i < COLUMNS; i++) {
-        const char *after = i + 1 < COLUMNS ? "," : "\r\n";
+    for (int i = 0; i < EMAIL; i++) {
+        const char *after = i + 1 < EMAIL ? "," : "\r\n";
         if (i == TIME)
             text_time(time, sqlite3_column_int64(row, i));
         put_cell(csv, i == TIME ? time : sql_text(row, i), after);
@@ -256,8 +302,8 @@ int suppression_write_csv(const char *state_path, struct buffer *csv, struct err
            : NULL;
     if (!select)
         return -1;
-    for (int i = 0; i < COLUMNS; i++)
-        buffer_printf(csv, "%s%s", names[i], i + 1 < COLUMNS ? "," : "\r\n");
+    for (int i = 0; i < EMAIL; i++)
+        buffer_printf(csv, "%s%s", column_names[i], i + 1 < EMAIL ? "," : "\r\n");
     int more;
     while ((more = sql_row(select, error)) > 0)
         put_line(csv, select);

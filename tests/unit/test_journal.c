@@ -130,7 +130,8 @@ static uint64_t claim_in(struct fixture *is, int step, const char *instance, uin
     struct error error;
     uint64_t id;
     assert_int_equal(
-        journal_claim(is->journal, step, instance, limit, 3, &frame, &id, tasks, &error), 0);
+        journal_claim(is->journal, step, instance, limit, NULL, 0, 3, &frame, &id, tasks, &error),
+        0);
     return id;
 }
 
@@ -312,7 +313,8 @@ static void claims_take_what_waits_from_the_front(void **state)
     uint64_t id, tasks;
     make_one(is, 100);
     begin(is);
-    assert_int_equal(journal_claim(is->journal, 1, "a", 30, 3, &frame, &id, &tasks, &error), 0);
+    assert_int_equal(
+        journal_claim(is->journal, 1, "a", 30, NULL, 0, 3, &frame, &id, &tasks, &error), 0);
     commit(is);
     enum frame_type type;
     struct frame_reader payload;
@@ -614,7 +616,224 @@ static void a_spoiled_end_is_in_doubt(void **state)
     check(is);
 }
 
+/* ---- withdrawn ---- */
+
+static uint64_t withdraw_in(struct fixture *is, int step, uint64_t first, uint64_t last)
+{
+    uint64_t skipped, all = 0;
+    struct error error;
+    for (uint64_t ordinal = first; ordinal <= last; ordinal++) {
+        struct journal_withdrawal one = {.step = step, .ordinal = ordinal, .text = "suppressed"};
+        assert_int_equal(journal_withdraw(is->journal, &one, 1, &skipped, &error), 0);
+        all += skipped;
+    }
+    return all;
+}
+
+static uint64_t withdraw(struct fixture *is, int step, uint64_t first, uint64_t last)
+{
+    begin(is);
+    uint64_t skipped = withdraw_in(is, step, first, last);
+    commit(is);
+    return skipped;
+}
+
+/* How many of these are over, skipped with the withdrawal's text. */
+static int64_t skipped_so(struct fixture *is, int step, uint64_t first, uint64_t last)
+{
+    FREE_CLEAN char *question =
+        memory_format("SELECT count(*) FROM outcome WHERE task BETWEEN %d << 40 | %d AND %d << 40 "
+                      "| %d AND status = %d AND text = 'suppressed'",
+                      step, (int)first, step, (int)last, OUTCOME_SKIPPED);
+    return number(is, question);
+}
+
+static size_t claims_with_withdrawn(struct fixture *is)
+{
+    struct error error;
+    uint64_t *claims;
+    size_t count;
+    assert_int_equal(journal_withdrawn_claims(is->journal, &claims, &count, &error), 0);
+    free(claims);
+    return count;
+}
+
+static void what_waits_is_withdrawn_at_once(void **state)
+{
+    struct fixture *is = *state;
+    make_one(is, 20);
+    claim(is, 1, "a", 5);
+    assert_int_equal(withdraw(is, 1, 10, 12), 3);
+    assert_int_equal(withdraw(is, 1, 10, 12), 0); /* a repeat changes nothing */
+    assert_int_equal(withdraw(is, 1, 6, 6), 1);   /* the first of what waits */
+    assert_int_equal(withdraw(is, 1, 20, 20), 1); /* the last */
+    assert_int_equal(withdraw(is, 1, 0, 0) + withdraw(is, 1, 21, 21) + withdraw(is, 9, 1, 1), 0);
+    assert_int_equal(skipped_so(is, 1, 1, 20), 5);
+    assert_int_equal(counts_of(is, 1).waiting, 10);
+    assert_int_equal(claims_with_withdrawn(is), 0);
+    check(is);
+    claim(is, 1, "a", 10);
+    check(is);
+}
+
+static void what_is_held_is_skipped_when_it_comes_back(void **state)
+{
+    struct fixture *is = *state;
+    make_one(is, 10);
+    uint64_t id = claim(is, 1, "a", 10);
+    assert_int_equal(withdraw(is, 1, 3, 6), 0);
+    assert_int_equal(counts_of(is, 1).claimed, 10);
+    assert_int_equal(claims_with_withdrawn(is), 1);
+    assert_int_equal(end(is, id, 3, 3, OUTCOME_DELIVERED), 1); /* it had begun */
+    reopen(is);
+    assert_int_equal(claims_with_withdrawn(is), 1);
+    assert_int_equal(give_back(is, id, 4, 10), 7);
+    assert_int_equal(skipped_so(is, 1, 1, 10), 3);
+    assert_int_equal(counts_of(is, 1).ended[OUTCOME_DELIVERED], 1);
+    assert_int_equal(counts_of(is, 1).waiting, 4);
+    assert_int_equal(claims_with_withdrawn(is), 0);
+    assert_int_equal(number(is, "SELECT count(*) FROM withdrawn"), 0);
+    check(is);
+}
+
+static void what_is_withdrawn_is_not_tried_again(void **state)
+{
+    struct fixture *is = *state;
+    int64_t next_us;
+    struct error error;
+    make_one(is, 4);
+    uint64_t id = claim(is, 1, "a", 4);
+    end(is, id, 1, 2, OUTCOME_DEFERRED);
+    begin(is);
+    assert_int_equal(journal_due(is->journal, INT64_MAX, &next_us, &error), 0);
+    commit(is); /* 1 and 2 wait again, for the second time */
+    uint64_t again = claim(is, 1, "a", 1);
+    end(is, again, 1, 1, OUTCOME_DEFERRED);
+    assert_int_equal(withdraw(is, 1, 1, 3), 2); /* put off; waiting; held */
+    assert_int_equal(end(is, id, 3, 3, OUTCOME_DEFERRED), 1);
+    assert_int_equal(skipped_so(is, 1, 1, 3), 3);
+    assert_int_equal(counts_of(is, 1).deferred, 0);
+    assert_int_equal(number(is, "SELECT count(*) FROM deferred"), 0);
+    check(is);
+}
+
+static void a_withdrawn_step_decides_for_those_that_wait_for_it(void **state)
+{
+    struct fixture *is = *state;
+    const struct journal_step steps[] = {
+        one_step,
+        {.number = 2, .name = "zwei", .action = "null", .parent = 1, .after = OUTCOME_DELIVERED},
+        {.number = 3, .name = "drei", .action = "null", .parent = 1, .after = JOURNAL_AFTER_ANY},
+    };
+    make(is, 6, steps, 3, "");
+    uint64_t id = claim(is, 1, "a", 3);
+    assert_int_equal(withdraw(is, 2, 1, 1), 1); /* the child alone: it waits for its parent */
+    assert_int_equal(withdraw(is, 1, 4, 4), 1);
+    assert_int_equal(counts_of(is, 2).ended[OUTCOME_SKIPPED], 2); /* 1 and 4 */
+    assert_int_equal(counts_of(is, 3).runnable, 1);               /* 4: after any outcome */
+    check(is);
+    end(is, id, 1, 3, OUTCOME_DELIVERED);
+    assert_int_equal(counts_of(is, 2).runnable, 2); /* 2 and 3 */
+    assert_int_equal(withdraw(is, 2, 2, 2), 1);
+    assert_int_equal(withdraw(is, 3, 4, 4), 1);
+    check(is);
+}
+
+static void recovery_skips_what_was_withdrawn_and_not_begun(void **state)
+{
+    struct fixture *is = *state;
+    make_one(is, 6);
+    uint64_t id = claim(is, 1, "a", 6);
+    withdraw(is, 1, 1, 4);
+    reopen(is);
+    const struct journal_record records[] = {begun(id, 1)};
+    recover(is, "a", records, 1, true);
+    assert_int_equal(counts_of(is, 1).ended[OUTCOME_UNKNOWN], 1);
+    assert_int_equal(skipped_so(is, 1, 1, 6), 3);
+    assert_int_equal(counts_of(is, 1).waiting, 2);
+    check(is);
+}
+
+static void claims_may_be_of_some_alone(void **state)
+{
+    struct fixture *is = *state;
+    BUFFER_CLEAN struct buffer frame = {0};
+    const struct journal_range only[] = {{2, 3}, {7, 12}, {19, 40}};
+    struct journal_range seen[20];
+    struct error error;
+    uint64_t id, tasks;
+    size_t count;
+    make_one(is, 20);
+    withdraw(is, 1, 8, 8);
+    begin(is);
+    assert_int_equal(journal_peek(is->journal, 1, 20, seen, &count, &error), 0);
+    assert_int_equal(count, 2);
+    assert_true(seen[0].first == 1 && seen[0].last == 7 && seen[1].first == 9 &&
+                seen[1].last == 20);
+    assert_int_equal(journal_peek(is->journal, 1, 8, seen, &count, &error), 0);
+    assert_true(count == 2 && seen[1].first == 9 && seen[1].last == 9);
+    assert_int_equal(journal_claim(is->journal, 1, "a", 6, only, 3, 3, &frame, &id, &tasks, &error),
+                     0);
+    commit(is);
+    assert_int_equal(tasks, 6); /* 2, 3, 7, 9, 10, 11 */
+    assert_int_equal(end(is, id, 9, 11, OUTCOME_DELIVERED), 3);
+    check(is);
+    begin(is);
+    assert_int_equal(
+        journal_claim(is->journal, 1, "a", 100, only, 3, 3, &frame, &id, &tasks, &error), 0);
+    commit(is);
+    assert_int_equal(tasks, 3); /* 12, 19, 20 */
+    check(is);
+}
+
+static void a_journal_of_version_1_gets_what_it_lacks(void **state)
+{
+    struct fixture *is = *state;
+    make_one(is, 5);
+    assert_int_equal(sql_run(is->journal->database.db,
+                             "DROP TABLE withdrawn; DROP TABLE mark; PRAGMA user_version = 1",
+                             NULL),
+                     0);
+    reopen(is);
+    assert_int_equal(journal_mark(is->journal), 0);
+    assert_int_equal(withdraw(is, 1, 1, 2), 2);
+    begin(is);
+    assert_int_equal(journal_put_mark(is->journal, 7, NULL), 0);
+    roll_back(is);
+    assert_int_equal(journal_mark(is->journal), 0);
+    begin(is);
+    assert_int_equal(journal_put_mark(is->journal, 7, NULL), 0);
+    assert_int_equal(journal_put_mark(is->journal, 5, NULL), 0);
+    commit(is);
+    reopen(is);
+    assert_int_equal(journal_mark(is->journal), 7);
+    check(is);
+}
+
 /* ---- at random ---- */
+
+/* Who was withdrawn has an outcome, or is held and marked. */
+static void check_withdrawn(struct fixture *is, const bool withdrawn[4][121])
+{
+    assert_int_equal(number(is, "SELECT count(*) FROM withdrawn WHERE task IN (SELECT task FROM "
+                                "outcome) OR NOT EXISTS (SELECT 1 FROM claim JOIN claim_range ON "
+                                "claim = id WHERE step = task >> 40 AND task & 0xffffffffff "
+                                "BETWEEN first AND last)"),
+                     0);
+    STATEMENT_CLEAN sqlite3_stmt *find =
+        sql_prepare(is->journal->database.db,
+                    "SELECT 1 FROM outcome WHERE task = ?1 UNION ALL SELECT 1 FROM withdrawn WHERE "
+                    "task = ?1",
+                    NULL);
+    for (int step = 1; step <= 3; step++)
+        for (int ordinal = 1; ordinal <= 120; ordinal++) {
+            if (!withdrawn[step][ordinal])
+                continue;
+            sqlite3_bind_int64(find, 1, (int64_t)step << 40 | ordinal);
+            assert_int_equal(sql_row(find, NULL), 1);
+            sqlite3_reset(find);
+        }
+}
 
 struct held {
     uint64_t id;
@@ -623,7 +842,7 @@ struct held {
 };
 
 /*
- * Claims, outcomes, returns, deferrals, recoveries, rollbacks and reopenings in any order, each checked. At the end, all is
+ * Claims, outcomes, returns, deferrals, recoveries, withdrawals, rollbacks and reopenings in any order, each checked. At the end, all is
  * over, and `acts` says that no task was delivered twice.
  */
 static void anything_in_any_order(void **state)
@@ -638,6 +857,7 @@ static void anything_in_any_order(void **state)
     unsigned seed =
         given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL) ^ (unsigned)getpid();
     struct held held[256];
+    bool withdrawn[4][121] = {{false}}, as_before[4][121];
     size_t count = 0;
     print_message("seed %u: repeat with SEED=%u\n", seed, seed);
     srand(seed);
@@ -646,6 +866,7 @@ static void anything_in_any_order(void **state)
     for (int round = 0; round < 400; round++) {
         bool undo = rand() % 8 == 0;
         size_t mark = count;
+        memcpy(as_before, withdrawn, sizeof withdrawn);
         begin(is);
         for (int deeds = 1 + rand() % 4; deeds > 0; deeds--) {
             const struct held *one = count ? &held[(size_t)rand() % count] : NULL;
@@ -653,7 +874,13 @@ static void anything_in_any_order(void **state)
                      tasks;
             struct error error;
             int64_t next_us;
-            switch (rand() % 6) {
+            switch (rand() % 7) {
+            case 5:
+                for (int step = 1 + rand() % 3; first <= last && first <= 120; first += 3) {
+                    withdraw_in(is, step, first, first);
+                    withdrawn[step][first] = true;
+                }
+                break;
             case 0:
                 if (count == 256)
                     break;
@@ -686,6 +913,7 @@ static void anything_in_any_order(void **state)
         }
         if (undo) {
             roll_back(is);
+            memcpy(withdrawn, as_before, sizeof withdrawn);
             count = mark;
         } else {
             commit(is);
@@ -693,6 +921,7 @@ static void anything_in_any_order(void **state)
         if (rand() % 16 == 0)
             reopen(is);
         check(is);
+        check_withdrawn(is, withdrawn);
     }
 }
 
@@ -713,6 +942,13 @@ int main(void)
         TEST(a_log_that_cannot_be_believed_leaves_all_in_doubt),
         TEST(what_is_repeatable_is_done_again),
         TEST(a_spoiled_end_is_in_doubt),
+        TEST(what_waits_is_withdrawn_at_once),
+        TEST(what_is_held_is_skipped_when_it_comes_back),
+        TEST(what_is_withdrawn_is_not_tried_again),
+        TEST(a_withdrawn_step_decides_for_those_that_wait_for_it),
+        TEST(recovery_skips_what_was_withdrawn_and_not_begun),
+        TEST(claims_may_be_of_some_alone),
+        TEST(a_journal_of_version_1_gets_what_it_lacks),
         TEST(anything_in_any_order),
     };
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
