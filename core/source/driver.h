@@ -54,6 +54,7 @@ struct source {
 
 extern const struct driver driver_sqlite;
 extern const struct driver driver_odbc;
+extern const struct driver driver_postgres;
 extern const struct driver driver_runs;
 
 /* ---- for drivers ---- */
@@ -63,6 +64,15 @@ void source_add_column(struct source *source, const char *name, enum source_type
 
 /* One more folder that must stay in sight while the source is used; copied. */
 void source_add_folder(struct source *source, const char *folder);
+
+/* The value of a placeholder, borrowed; NULL with an error that names it: there is none. */
+const json_t *source_parameter(const json_t *parameters, const char *name, struct error *error);
+
+/* Append to the error »did you mean …?« if a table or column is called much like `name` (may be
+ * qualified), which was not found; columns of tables that `sql` names go first. Asks the driver for
+ * its tables. */
+void source_suggest(struct source *source, const char *name, bool is_column, const char *sql,
+                    struct error *error);
 
 /* That the query took longer than its time_limit. Returns -1. */
 int source_too_slow(const struct source *source, struct error *error);

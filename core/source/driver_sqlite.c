@@ -1,21 +1,24 @@
 /* A database file of SQLite, or one in memory that another driver has filled. */
-#include <ctype.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/buffer.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "source/driver.h"
+#include "source/statement.h"
 
 struct sqlite_state {
     sqlite3 *db;
     sqlite3_stmt *statement;
-    bool trusted;      /* our own statements: the authorizer lets them pass */
-    char refused[160]; /* why; "": it was not */
+    bool trusted;        /* our own statements: the authorizer lets them pass */
+    const char *refused; /* what it does, English; NULL: it was not refused */
+    const char *refused_german;
 };
 
 static bool is_harmless(const char *function)
@@ -28,6 +31,14 @@ static bool is_harmless(const char *function)
     return true;
 }
 
+static int deny(struct sqlite_state *state, const char *english, const char *german)
+{
+    state->refused = english;
+    state->refused_german = german;
+    return SQLITE_DENY;
+}
+
+/* The second wall: what statement.c let pass by its words is looked at by its meaning. */
 static int authorize_query(void *context, int action, const char *a, const char *b, const char *c,
                            const char *d)
 {
@@ -41,21 +52,14 @@ static int authorize_query(void *context, int action, const char *a, const char 
     case SQLITE_RECURSIVE:
         return SQLITE_OK;
     case SQLITE_FUNCTION:
-        if (is_harmless(b))
-            return SQLITE_OK;
-        snprintf(state->refused, sizeof state->refused,
-                 "it calls the function %.60s, which reaches outside the database", b);
-        return SQLITE_DENY;
-    case SQLITE_ATTACH:
-    case SQLITE_DETACH:
-        text_copy(state->refused, sizeof state->refused, "it attaches another database");
-        return SQLITE_DENY;
+        return is_harmless(b) ? SQLITE_OK
+                              : deny(state, "it calls a function that reaches outside the database",
+                                     "sie ruft eine Funktion auf, die über die Datenbank "
+                                     "hinausreicht");
     case SQLITE_PRAGMA:
-        text_copy(state->refused, sizeof state->refused, "it is a PRAGMA");
-        return SQLITE_DENY;
+        return deny(state, "it is a PRAGMA", "sie ist ein PRAGMA");
     default:
-        text_copy(state->refused, sizeof state->refused, "it would change the database");
-        return SQLITE_DENY;
+        return deny(state, "it would change the database", "sie würde die Datenbank ändern");
     }
 }
 
@@ -80,23 +84,59 @@ int sqlite_source_take(struct source *source, sqlite3 *database, struct error *e
     sqlite3_busy_timeout(database, 5000);
     /* All statements see one state. */
     if (sqlite3_exec(database, "PRAGMA query_only = ON; BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-        return error_set(error, ERROR_INPUT, "source »%s«: cannot read it: %s", source->name,
+        return error_say(error, ERROR_INPUT, "source »%s«: cannot read it: %s",
+                         "Datenquelle »%s«: kann nicht gelesen werden: %s", source->name,
                          sqlite3_errmsg(database));
     sqlite3_set_authorizer(database, authorize_query, state);
     sqlite3_progress_handler(database, 10000, is_time_over, source);
     return 0;
 }
 
+/* Byte 18 of a database's head: the version of its format for writing, 2 with a write-ahead log. */
+static bool is_in_wal_mode(const char *path)
+{
+    unsigned char head[20] = {0};
+    FD_CLEAN int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return fd >= 0 && read(fd, head, sizeof head) == (ssize_t)sizeof head && head[18] == 2;
+}
+
+/* Has it a schema that can be read? What is needed beside the file is opened by this, too, before
+ * the sandbox closes. */
+static int try_reading(struct source *source, const char *path, struct error *error)
+{
+    const struct sqlite_state *state = source->state;
+    int result = sqlite3_exec(state->db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
+    if (result == SQLITE_OK)
+        return 0;
+    if (result != SQLITE_NOTADB && result != SQLITE_CORRUPT && is_in_wal_mode(path))
+        return error_say(error, ERROR_INPUT,
+                         "source »%s«: cannot read %s: %s. The database is in WAL mode, in which "
+                         "reading makes files beside it: let campaignd's user write into its "
+                         "folder, or take it out of that mode (PRAGMA journal_mode = DELETE)",
+                         "Datenquelle »%s«: %s kann nicht gelesen werden: %s. Die Datenbank ist im "
+                         "WAL-Modus, in dem beim Lesen Dateien neben ihr entstehen: dem Benutzer "
+                         "von campaignd das Schreiben in ihren Ordner erlauben oder diesen Modus "
+                         "beenden (PRAGMA journal_mode = DELETE).",
+                         source->name, path, sqlite3_errmsg(state->db));
+    return error_say(error, ERROR_INPUT, "source »%s«: cannot read %s: %s",
+                     "Datenquelle »%s«: %s kann nicht gelesen werden: %s", source->name, path,
+                     sqlite3_errmsg(state->db));
+}
+
 static int open_sqlite(struct source *source, const struct source_options *options,
                        struct error *error)
 {
     sqlite3 *database = NULL;
-    FREE_CLEAN char *folder = memory_text(options->path);
+    FREE_CLEAN char *folder = memory_text(options->path ? options->path : "");
+    FREE_CLEAN char *path = memory_text(folder);
     source_add_folder(source, dirname(folder));
-    if (sqlite3_open_v2(options->path, &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
-                        NULL) == SQLITE_OK)
-        return sqlite_source_take(source, database, error);
-    error_set(error, ERROR_INPUT, "source »%s«: cannot open %s: %s", source->name, options->path,
+    source->until_us = clock_monotonic_us() + source->time_limit_us;
+    if (sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) ==
+        SQLITE_OK)
+        return sqlite_source_take(source, database, error) == 0 ? try_reading(source, path, error)
+                                                                : -1;
+    error_say(error, ERROR_INPUT, "source »%s«: cannot open %s: %s",
+              "Datenquelle »%s«: %s kann nicht geöffnet werden: %s", source->name, path,
               database ? sqlite3_errmsg(database) : "out of memory");
     sqlite3_close_v2(database);
     return -1;
@@ -114,39 +154,41 @@ static void close_sqlite(struct source *source)
 
 /* ---- one query ---- */
 
-/* Is there anything but blanks, comments and semicolons? */
-static bool holds_sql(const char *text)
+/* "no such column: c.nmae", "no such table: custmers": say what was meant. */
+static void suggest_name(struct source *source, const char *message, const char *sql,
+                         struct error *error)
 {
-    while (*text) {
-        if (text[0] == '-' && text[1] == '-')
-            text += strcspn(text, "\n");
-        else if (text[0] == '/' && text[1] == '*') {
-            const char *end = strstr(text + 2, "*/");
-            text = end ? end + 2 : text + strlen(text);
-        } else if (isspace((unsigned char)*text) || *text == ';')
-            text++;
-        else
-            return true;
-    }
-    return false;
+    static const char column[] = "no such column: ", table[] = "no such table: ";
+    FREE_CLEAN char *copy = memory_text(message); /* the list of tables makes a new one */
+    if (text_starts(copy, column))
+        source_suggest(source, copy + strlen(column), true, sql, error);
+    else if (text_starts(copy, table))
+        source_suggest(source, copy + strlen(table), false, sql, error);
 }
 
-static int refuse_sql(const struct source *source, const char *sql, struct error *error)
+static int say_refused(const struct sqlite_state *state, struct error *error)
+{
+    error_set(error, ERROR_INPUT, "the query was refused: %s; only a SELECT may be run",
+              state->refused);
+    if (error)
+        snprintf(error->german, sizeof error->german,
+                 "Die Abfrage wurde abgelehnt: %s; nur ein SELECT darf ausgeführt werden.",
+                 state->refused_german);
+    return -1;
+}
+
+static int refuse_statement(struct source *source, const struct statement *statement,
+                            struct error *error)
 {
     const struct sqlite_state *state = source->state;
     int offset = sqlite3_error_offset(state->db);
-    if (*state->refused)
-        return error_set(error, ERROR_INPUT, "the query was refused: %s; only a SELECT may be run",
-                         state->refused);
-    int line = 1;
-    for (int i = 0; i < offset && sql[i]; i++)
-        line += sql[i] == '\n';
-    return offset < 0 ? error_set(error, ERROR_INPUT, "the query does not run on source »%s«: %s",
-                                  source->name, sqlite3_errmsg(state->db))
-                      : error_set(error, ERROR_INPUT,
-                                  "the query does not run on source »%s«: %s (line %d, near "
-                                  "»%.40s«)",
-                                  source->name, sqlite3_errmsg(state->db), line, sql + offset);
+    if (state->refused)
+        return say_refused(state, error);
+    FREE_CLEAN char *message = memory_text(sqlite3_errmsg(state->db));
+    statement_wrong(statement, source->name, message,
+                    offset < 0 ? STATEMENT_NOWHERE : (size_t)offset, error);
+    suggest_name(source, message, statement->original, error);
+    return -1;
 }
 
 static void bind_json(sqlite3_stmt *statement, int index, const json_t *value)
@@ -162,16 +204,14 @@ static void bind_json(sqlite3_stmt *statement, int index, const json_t *value)
         sqlite3_bind_int(statement, index, json_is_true(value));
 }
 
-static int bind_parameters(sqlite3_stmt *statement, const json_t *parameters, struct error *error)
+static int bind_parameters(sqlite3_stmt *prepared, const struct statement *statement,
+                           const json_t *parameters, struct error *error)
 {
-    for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
-        const char *name = sqlite3_bind_parameter_name(statement, i);
-        const json_t *value = name ? json_object_get(parameters, name + 1) : NULL;
+    for (size_t i = 0; i < statement->value_count; i++) {
+        const json_t *value = source_parameter(parameters, statement->values[i], error);
         if (!value)
-            return error_say(
-                error, ERROR_INPUT, "the query needs the parameter »%s«, which has no value",
-                "Die Abfrage braucht den Parameter »%s«, der keinen Wert hat.", name ? name : "?");
-        bind_json(statement, i, value);
+            return -1;
+        bind_json(prepared, (int)i + 1, value);
     }
     return 0;
 }
@@ -201,21 +241,19 @@ static int query_sqlite(struct source *source, const char *sql, const json_t *pa
                         struct error *error)
 {
     struct sqlite_state *state = source->state;
-    const char *tail;
+    STATEMENT_FREE struct statement statement = {0};
     sqlite3_finalize(state->statement);
     state->statement = NULL;
-    state->refused[0] = '\0';
-    if (sqlite3_prepare_v2(state->db, sql, -1, &state->statement, &tail) != SQLITE_OK)
-        return refuse_sql(source, sql, error);
-    if (!state->statement)
-        return error_set(error, ERROR_INPUT, "the query is empty; write a SELECT");
-    if (holds_sql(tail))
-        return error_set(error, ERROR_INPUT,
-                         "the query holds more than one statement; leave one SELECT");
+    state->refused = NULL;
+    if (statement_read(&statement, sql, DIALECT_SQLITE, error) != 0)
+        return -1;
+    if (sqlite3_prepare_v2(state->db, statement.sql, -1, &state->statement, NULL) != SQLITE_OK)
+        return refuse_statement(source, &statement, error);
     if (!sqlite3_stmt_readonly(state->statement) || !sqlite3_column_count(state->statement))
-        return error_set(error, ERROR_INPUT,
-                         "the query delivers no rows; only a SELECT may be run");
-    if (bind_parameters(state->statement, parameters, error) != 0)
+        return error_say(error, ERROR_INPUT, "the query delivers no rows; only a SELECT may be run",
+                         "Die Abfrage liefert keine Zeilen; nur ein SELECT darf ausgeführt "
+                         "werden.");
+    if (bind_parameters(state->statement, &statement, parameters, error) != 0)
         return -1;
     for (int i = 0; i < sqlite3_column_count(state->statement); i++)
         source_add_column(source, sqlite3_column_name(state->statement, i),
@@ -234,7 +272,8 @@ static int next_sqlite(struct source *source, struct error *error)
     case SQLITE_INTERRUPT:
         return source_too_slow(source, error);
     default:
-        return error_set(error, ERROR_INPUT, "source »%s«: the query failed: %s", source->name,
+        return error_say(error, ERROR_INPUT, "source »%s«: the query failed: %s",
+                         "Datenquelle »%s«: die Abfrage ist gescheitert: %s", source->name,
                          sqlite3_errmsg(state->db));
     }
 }
@@ -364,7 +403,8 @@ static json_t *tables_sqlite(struct source *source, struct error *error)
         sqlite3_finalize(list);
         return tables;
     }
-    error_set(error, ERROR_INPUT, "source »%s«: cannot list its tables: %s", source->name,
+    error_say(error, ERROR_INPUT, "source »%s«: cannot list its tables: %s",
+              "Datenquelle »%s«: ihre Tabellen lassen sich nicht auflisten: %s", source->name,
               sqlite3_errmsg(state->db));
     sqlite3_finalize(list);
     json_decref(tables);

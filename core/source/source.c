@@ -1,16 +1,21 @@
 #include "source/source.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/suggest.h"
 #include "source/driver.h"
 
 /* Those that are built in. */
 static const struct driver *const drivers[] = {
     &driver_sqlite,
+#ifdef WITH_POSTGRES
+    &driver_postgres,
+#endif
 #ifdef WITH_ODBC
     &driver_odbc,
 #endif
@@ -156,6 +161,77 @@ json_t *source_tables(struct source *source, struct error *error)
 {
     source->until_us = clock_monotonic_us() + source->time_limit_us;
     return source->driver->tables(source, error);
+}
+
+const json_t *source_parameter(const json_t *parameters, const char *name, struct error *error)
+{
+    const json_t *value = json_object_get(parameters, name);
+    if (!value || json_is_object(value) || json_is_array(value)) {
+        error_say(error, ERROR_INPUT,
+                  "the query needs the parameter »%s«, which has no value; give it one",
+                  "Die Abfrage braucht den Parameter »%s«, der keinen Wert hat; ihn angeben.",
+                  name);
+        return NULL;
+    }
+    return value;
+}
+
+/* ---- what somebody may have meant ---- */
+
+struct candidates {
+    const char **names;
+    size_t count;
+};
+
+static void add_candidate(struct candidates *candidates, const char *name)
+{
+    candidates->names =
+        memory_resize(candidates->names, (candidates->count + 1) * sizeof *candidates->names);
+    candidates->names[candidates->count++] = name;
+}
+
+static void gather(const json_t *tables, bool is_column, const char *sql,
+                   struct candidates *candidates)
+{
+    size_t i, j;
+    json_t *table, *column;
+    json_array_foreach(tables, i, table) {
+        const char *name = json_string_value(json_object_get(table, "name"));
+        const char *dot = strrchr(name, '.');
+        if (!is_column)
+            add_candidate(candidates, name);
+        else if (strcasestr(sql, dot ? dot + 1 : name))
+            json_array_foreach(json_object_get(table, "columns"), j, column)
+                add_candidate(candidates, json_string_value(json_object_get(column, "name")));
+    }
+}
+
+static void append_hint(char *text, size_t size, const char *format, const char *nearest)
+{
+    size_t length = strlen(text);
+    if (length && text[length - 1] == '.')
+        length--;
+    if (length < size)
+        snprintf(text + length, size - length, "%s%s«?", format, nearest);
+}
+
+void source_suggest(struct source *source, const char *name, bool is_column, const char *sql,
+                    struct error *error)
+{
+    struct candidates candidates = {0};
+    const char *dot = strrchr(name, '.');
+    if (!error)
+        return;
+    json_t *tables = source->driver->tables(source, NULL);
+    gather(tables, is_column, sql, &candidates);
+    const char *nearest =
+        suggest_nearest(is_column && dot ? dot + 1 : name, candidates.names, candidates.count);
+    if (nearest && strcmp(nearest, name) != 0) {
+        append_hint(error->message, sizeof error->message, "; did you mean »", nearest);
+        append_hint(error->german, sizeof error->german, "; war gemeint: »", nearest);
+    }
+    free(candidates.names);
+    json_decref(tables);
 }
 
 int source_too_slow(const struct source *source, struct error *error)

@@ -6,8 +6,8 @@
  * (source/statement.h), and the connection itself can only read. All statements of one source see
  * one state of the database, that of the first. Memory does not grow with the rows.
  *
- * Text is handed out as the database has it. PostgreSQL and ODBC deliver valid UTF-8; in SQLite a
- * text may be any bytes, zero bytes among them, and passes as it is: whoever needs UTF-8 checks it.
+ * Text is handed out as the database has it: in SQLite that may be any bytes, zero bytes among them,
+ * and in a PostgreSQL whose encoding is SQL_ASCII, too. Whoever needs UTF-8 checks it.
  */
 #ifndef CAMPAIGND_SOURCE_SOURCE_H
 #define CAMPAIGND_SOURCE_SOURCE_H
