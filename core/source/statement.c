@@ -579,8 +579,10 @@ static void rewrite(struct statement *statement, enum source_dialect dialect, si
         parameter->number = number_of(statement, parameter->name, once);
         buffer_append(&sql, statement->original + done, parameter->offset - done);
         parameter->rewritten = sql.size;
-        if (once)
-            buffer_printf(&sql, "%c%u", dialect == DIALECT_SQLITE ? '?' : '$', parameter->number);
+        if (dialect == DIALECT_SQLITE)
+            buffer_printf(&sql, ":%s", parameter->name);
+        else if (dialect == DIALECT_POSTGRES)
+            buffer_printf(&sql, "$%u", parameter->number);
         else
             buffer_char(&sql, '?');
         parameter->rewritten_length = sql.size - parameter->rewritten;

@@ -29,12 +29,14 @@ struct statement_parameter {
 /* Begin with {0}; free with statement_free. */
 struct statement {
     char *original;
-    char *sql; /* without a semicolon at its end; placeholders are ?1 (SQLite), $1 (PostgreSQL) or ?
-                */
+    /* Without a semicolon at its end; placeholders are :name (SQLite, which numbers them as `values`
+     * does), $1 (PostgreSQL) or ?. */
+    char *sql;
     struct statement_parameter *parameters; /* in the order of the text */
     size_t parameter_count;
-    char **values; /* the name for each value to be bound, in their order: with ?1 and $1 one a
-                    * name, with ? one a placeholder; borrowed from parameters */
+    /* The name for each value to be bound, in their order: with :name and $1 one a name, with ? one
+     * a placeholder; borrowed from `parameters`. */
+    char **values;
     size_t value_count;
 };
 

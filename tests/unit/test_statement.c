@@ -317,7 +317,7 @@ static void placeholders_become_the_dialects(void **state)
 {
     (void)state;
     static const char sql[] = "SELECT a FROM t WHERE b = :b AND c > :c_1 AND d = :b;";
-    assert_rewritten(sql, DIALECT_SQLITE, "SELECT a FROM t WHERE b = ?1 AND c > ?2 AND d = ?1",
+    assert_rewritten(sql, DIALECT_SQLITE, "SELECT a FROM t WHERE b = :b AND c > :c_1 AND d = :b",
                      "b c_1");
     assert_rewritten(sql, DIALECT_POSTGRES, "SELECT a FROM t WHERE b = $1 AND c > $2 AND d = $1",
                      "b c_1");
