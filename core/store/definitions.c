@@ -607,14 +607,19 @@ static int check_unused(struct definitions *d, const struct table *table, int64_
 }
 
 static int delete_row(struct definitions *d, const struct table *table, int64_t id,
-                      struct trouble *why)
+                      const char *name, struct trouble *why)
 {
     FREE_CLEAN char *sql = memory_format("DELETE FROM %s WHERE id = ?1", table_name(table));
     STATEMENT_CLEAN sqlite3_stmt *row = NULL;
     if (definitions_prepare(d, sql, &row, why) < 0)
         return -1;
     sqlite3_bind_int64(row, 1, id);
-    return sqlite3_step(row) == SQLITE_DONE ? 0 : trouble_sql(why, d, table_name(table));
+    if (sqlite3_step(row) == SQLITE_DONE)
+        return 0;
+    if (sqlite3_extended_errcode(d->db) == SQLITE_CONSTRAINT_FOREIGNKEY)
+        return trouble_set(why, ERROR_CONFLICT, MESSAGE_USED_ELSEWHERE, table_name(table), id,
+                           table_kind(table), name, NULL);
+    return trouble_sql(why, d, table_name(table));
 }
 
 /* "" where a site wrote something that is no text. */
@@ -640,7 +645,8 @@ static int delete (struct definitions *d, const struct table *table, const char 
         return -1;
     FREE_CLEAN char *name = name_of(d, table, id);
     int had = category_makes_distributors(d, why);
-    if (had < 0 || check_unused(d, table, id, name, why) < 0 || delete_row(d, table, id, why) < 0)
+    if (had < 0 || check_unused(d, table, id, name, why) < 0 ||
+        delete_row(d, table, id, name, why) < 0)
         return -1;
     if (had && category_makes_distributors(d, why) != 1)
         return trouble_set(why, ERROR_CONFLICT, MESSAGE_LAST_DISTRIBUTOR, "category", id, name,

@@ -169,6 +169,9 @@ static const struct wording wordings[MESSAGE_COUNT] = {
     [MESSAGE_ID] = {"id: it is {1} and cannot be changed", "id: ist {1} und nicht änderbar"},
     [MESSAGE_USED] = {"{1} »{2}« is used by {3}: change that first",
                       "{N1} »{2}« wird verwendet: {N3}. Ändern Sie zuerst das"},
+    [MESSAGE_USED_ELSEWHERE] =
+        {"{1} »{2}« is referred to by a table of your own: delete that row first",
+         "auf {N1} »{2}« verweist eine eigene Tabelle: löschen Sie zuerst deren Zeile"},
     [MESSAGE_LAST_DISTRIBUTOR] =
         {"category »{1}« is the only one that makes distributors of reports: make another such "
          "category first",

@@ -219,24 +219,24 @@ json_t *query_freeze_parameters(const json_t *queries, const json_t *given, stru
 /* ---- groups and sets ---- */
 
 /* The group that a set means: by its name, or the only one. */
-static const json_t *sets_group(const json_t *other, const char *wanted, const json_t *group,
-                                struct trouble *why)
+static const json_t *sets_group(const json_t *query, const json_t *group, const json_t *other,
+                                const char *wanted, struct trouble *why)
 {
     const json_t *groups = json_object_get(other, "groups");
-    const char *name = text_of(group, "name"), *query = text_of(other, "name");
+    const char *name = text_of(group, "name"), *other_name = text_of(other, "name");
     size_t i;
     json_t *one;
     if (!wanted && json_array_size(groups) == 1)
         return json_array_get(groups, 0);
     if (!wanted) {
-        wrong(why, other, MESSAGE_SET_WHICH_GROUP, name, query, NULL);
+        wrong(why, query, MESSAGE_SET_WHICH_GROUP, name, other_name, NULL);
         return NULL;
     }
     json_array_foreach((json_t *)groups, i, one) {
         if (text_equal(text_of(one, "name"), wanted))
             return one;
     }
-    wrong(why, other, MESSAGE_SET_NO_GROUP, name, query, wanted);
+    wrong(why, query, MESSAGE_SET_NO_GROUP, name, other_name, wanted);
     return NULL;
 }
 
@@ -252,7 +252,7 @@ static json_t *freeze_set(struct definitions *d, const json_t *query, const json
     if (id == 0)
         wrong(why, query, MESSAGE_UNKNOWN, "query", other_name, NULL);
     JSON_CLEAN json_t *other = id > 0 ? query_load(d, id, why) : NULL;
-    const json_t *its = other ? sets_group(other, text_of(set, "group"), group, why) : NULL;
+    const json_t *its = other ? sets_group(query, group, other, text_of(set, "group"), why) : NULL;
     if (!its)
         return NULL;
     if (json_array_size(json_object_get(its, "sets")) > 0) {
