@@ -265,20 +265,12 @@ static void close_odbc(struct source *source)
 
 /* ---- one query ---- */
 
-/* The first name in quotes in a server's message, without what is before its last point. */
+/* The first name in quotes in a server's message; NULL: there is none. */
 static char *quoted_name(const char *message)
 {
     const char *begin = message + strcspn(message, "'\"");
-    if (!*begin)
-        return NULL;
-    const char *end = strchr(begin + 1, *begin);
-    if (!end)
-        return NULL;
-    char *quoted = memory_text_n(begin + 1, (size_t)(end - begin - 1));
-    const char *point = strrchr(quoted, '.');
-    char *name = memory_text(point ? point + 1 : quoted);
-    free(quoted);
-    return name;
+    const char *end = *begin ? strchr(begin + 1, *begin) : NULL;
+    return end ? memory_text_n(begin + 1, (size_t)(end - begin - 1)) : NULL;
 }
 
 /* Where a message of MariaDB or MySQL, "… to use near 'FORM x' at line 1", points to in `sql`: what
@@ -299,22 +291,19 @@ static size_t syntax_offset(const char *sql, const char *message)
     return found ? (size_t)(found - sql) : STATEMENT_NOWHERE;
 }
 
-/* A table or column that is not there, with the one that was likely meant. */
-static int say_missing(struct source *source, const struct odbc_diagnosis *diagnosis,
-                       const char *sql, struct error *error)
+/* A table or column is not there: which, and which one was likely meant. */
+static int refuse_name(struct source *source, const struct statement *statement,
+                       const struct odbc_diagnosis *diagnosis, bool is_column, struct error *error)
 {
-    const char *state = diagnosis->state; /* of ODBC, and of PostgreSQL */
-    bool is_column = strcmp(state, "42S22") == 0 || strcmp(state, "42703") == 0;
-    if (!is_column && strcmp(state, "42S02") != 0 && strcmp(state, "42P01") != 0)
-        return 0;
+    const struct odbc_state *state = source->state;
     FREE_CLEAN char *name = quoted_name(diagnosis->text);
-    FREE_CLEAN char *nearest = name ? odbc_nearest(source, is_column, name, sql) : NULL;
-    if (!nearest || strcmp(nearest, name) == 0)
-        return 0;
-    return error_say(error, ERROR_INPUT,
-                     "the query does not run on source »%s«: %s; did you mean »%s«?",
-                     "Die Abfrage läuft nicht auf der Datenquelle »%s«: %s; war »%s« gemeint?",
-                     source->name, diagnosis->text, nearest);
+    const char *last = name ? strrchr(name, '.') : NULL, *bare = last ? last + 1 : name;
+    const char *found = bare ? strstr(state->sql.data, bare) : NULL;
+    statement_wrong(statement, source->name, diagnosis->text,
+                    found ? (size_t)(found - state->sql.data) : STATEMENT_NOWHERE, error);
+    if (bare)
+        source_suggest(source, bare, is_column, statement->original, error);
+    return -1;
 }
 
 static int refuse_query(struct source *source, const struct statement *statement,
@@ -325,8 +314,10 @@ static int refuse_query(struct source *source, const struct statement *statement
     odbc_diagnose(source, SQL_HANDLE_STMT, state->statement, &diagnosis);
     if (strncmp(diagnosis.state, "08", 2) == 0 || strncmp(diagnosis.state, "HYT", 3) == 0)
         return odbc_fail(source, SQL_HANDLE_STMT, state->statement, error);
-    if (say_missing(source, &diagnosis, statement->original, error) != 0)
-        return -1;
+    /* SQLSTATE of ODBC, and of PostgreSQL */
+    bool is_column = strcmp(diagnosis.state, "42S22") == 0 || strcmp(diagnosis.state, "42703") == 0;
+    if (is_column || strcmp(diagnosis.state, "42S02") == 0 || strcmp(diagnosis.state, "42P01") == 0)
+        return refuse_name(source, statement, &diagnosis, is_column, error);
     size_t offset = source->dialect == DIALECT_MYSQL
                         ? syntax_offset(state->sql.data, diagnosis.text)
                         : STATEMENT_NOWHERE;
@@ -541,13 +532,11 @@ static int bind_parameters(struct source *source, const struct statement *statem
     state->parameters = memory_array(state->parameter_count + 1, sizeof *state->parameters);
     for (size_t i = 0; i < statement->parameter_count; i++) {
         const char *name = statement->parameters[i].name;
-        const json_t *value = json_object_get(parameters, name);
+        const json_t *value = source_parameter(parameters, name, error);
         SQLUSMALLINT index = (SQLUSMALLINT)(i + 1);
         struct odbc_parameter *parameter = &state->parameters[i];
         if (!value)
-            return error_say(error, ERROR_INPUT,
-                             "the query needs the parameter »%s«, which has no value",
-                             "Die Abfrage braucht den Parameter »%s«, der keinen Wert hat.", name);
+            return -1;
         SQLRETURN done =
             json_is_string(value) ? bind_text(state->statement, index, parameter, value)
             : json_is_null(value) ? bind_null(state->statement, index, parameter)

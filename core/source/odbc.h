@@ -21,10 +21,26 @@
     X(FreeHandle)                                                                                  \
     X(SetEnvAttr)                                                                                  \
     X(SetConnectAttrW)                                                                             \
-    X(DriverConnectW) X(Disconnect) X(GetInfoW) X(EndTran) X(SetStmtAttrW) X(PrepareW) X(Execute)  \
-        X(ExecDirectW) X(NumResultCols) X(DescribeColW) X(ColAttributeW) X(BindCol)                \
-            X(BindParameter) X(Fetch) X(GetData) X(GetDiagRecW) X(TablesW) X(ColumnsW)             \
-                X(PrimaryKeysW) X(ForeignKeysW)
+    X(DriverConnectW)                                                                              \
+    X(Disconnect)                                                                                  \
+    X(GetInfoW)                                                                                    \
+    X(EndTran)                                                                                     \
+    X(SetStmtAttrW)                                                                                \
+    X(PrepareW)                                                                                    \
+    X(Execute)                                                                                     \
+    X(ExecDirectW)                                                                                 \
+    X(NumResultCols)                                                                               \
+    X(DescribeColW)                                                                                \
+    X(ColAttributeW)                                                                               \
+    X(BindCol)                                                                                     \
+    X(BindParameter)                                                                               \
+    X(Fetch)                                                                                       \
+    X(GetData)                                                                                     \
+    X(GetDiagRecW)                                                                                 \
+    X(TablesW)                                                                                     \
+    X(ColumnsW)                                                                                    \
+    X(PrimaryKeysW)                                                                                \
+    X(ForeignKeysW)
 
 struct odbc_library {
 #define ODBC_MEMBER(name) __typeof__(SQL##name) *name;
@@ -87,10 +103,6 @@ json_t *odbc_rows(const struct source *source, SQLHSTMT statement, struct error 
 /* Run a SELECT of our own with texts for its question marks; its rows as above. */
 json_t *odbc_select(const struct source *source, const char *sql, const char *const *values,
                     size_t count, struct error *error);
-
-/* After a name was not found: the table or column of the source that was likely meant, a copy to
- * free(), or NULL. `sql` says which tables matter. */
-char *odbc_nearest(struct source *source, bool is_column, const char *name, const char *sql);
 
 /* A type of ODBC as a type of ours. `size` is its column size, `native` its name ("" if unknown). */
 enum source_type odbc_type(const struct source *source, SQLSMALLINT type, SQLULEN size,

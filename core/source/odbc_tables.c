@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/suggest.h"
 #include "source/odbc.h"
 
 static const char *text_at(const json_t *row, size_t column)
@@ -289,45 +288,4 @@ json_t *odbc_tables(struct source *source, struct error *error)
 {
     return source->dialect == DIALECT_MYSQL ? mysql_tables(source, error)
                                             : driver_tables(source, error);
-}
-
-/* ---- what was meant ---- */
-
-/* The names of all tables, or of all columns of tables of which `sql` speaks. */
-static size_t names_of(const json_t *tables, bool is_column, const char *sql, const char **names)
-{
-    size_t i, j, count = 0;
-    json_t *table, *column;
-    json_array_foreach(tables, i, table) {
-        const char *name = json_string_value(json_object_get(table, "name"));
-        if (!is_column)
-            names[count++] = name;
-        else if (strcasestr(sql, name))
-            json_array_foreach(json_object_get(table, "columns"), j, column)
-                names[count++] = json_string_value(json_object_get(column, "name"));
-    }
-    return count;
-}
-
-static size_t count_names(const json_t *tables)
-{
-    size_t i, count = json_array_size(tables);
-    json_t *table;
-    json_array_foreach(tables, i, table)
-        count += json_array_size(json_object_get(table, "columns"));
-    return count;
-}
-
-char *odbc_nearest(struct source *source, bool is_column, const char *name, const char *sql)
-{
-    struct error ignored;
-    json_t *tables = odbc_tables(source, &ignored);
-    if (!tables)
-        return NULL;
-    const char **names = memory_array(count_names(tables) + 1, sizeof *names);
-    char *nearest =
-        memory_text(suggest_nearest(name, names, names_of(tables, is_column, sql, names)));
-    free(names);
-    json_decref(tables);
-    return nearest;
 }

@@ -59,6 +59,7 @@ class Server:
     """One server: its folder, its process, and ways to reach it."""
 
     program = None
+    killing = signal.SIGKILL
     names = itertools.count(1)
 
     def __init__(self):
@@ -117,15 +118,15 @@ class Server:
         if first:
             self.prepare()
 
-    def kill(self, sig=signal.SIGKILL):
-        """As a power cut would; start() makes it recover."""
+    def kill(self):
+        """End it at once, with all its connections; start() makes it recover."""
         if self.process.poll() is None:
-            self.process.send_signal(sig)
+            self.process.send_signal(self.killing)
             self.process.wait(READY_WITHIN_S)
 
     def close(self):
         if self.folder.exists():
-            self.kill(signal.SIGQUIT if isinstance(self, Postgres) else signal.SIGKILL)
+            self.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def new_database(self, **how):
@@ -137,6 +138,7 @@ class Server:
 
 class Postgres(Server):
     program = POSTGRES / "postgres"
+    killing = signal.SIGQUIT  # its processes would outlive SIGKILL for a while
     owner_database = "postgres"
 
     def make(self, folder):
@@ -152,7 +154,7 @@ class Postgres(Server):
 
     def command(self):
         settings = {"listen_addresses": "", "unix_socket_directories": self.folder, "fsync": "off",
-                    "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "32MB",
+                    "full_page_writes": "off", "shared_buffers": "32MB",
                     "max_connections": "30", "autovacuum": "off", "wal_level": "minimal", "max_wal_senders": "0",
                     "timezone": "Europe/Vienna"}
         return [self.program, "-D", self.data] + [word for name, value in settings.items()
