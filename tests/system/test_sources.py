@@ -486,7 +486,7 @@ def test_memory_does_not_grow_with_the_rows(database, tmp_path):
     small = largest_size_kb(database, few, tmp_path / "few.rows.db")
     large = largest_size_kb(database, many, tmp_path / "many.rows.db")
     if database.is_mariadb and not mariadb_streams():
-        assert large - small < 160 * (many - few) / 1024, "the driver's own memory of a row of 50 bytes"
+        assert large - small < 120 * (many - few) / 1024, "a row that the driver keeps"
     else:
         assert large - small < 12_000, (small, large)
 
