@@ -501,9 +501,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     switch (exchange->state) {
     case EXCHANGE_NEW:
         return on_headers(exchange, method);
-    case EXCHANGE_ASKING:
+    case EXCHANGE_ASKING: /* resumed: libmicrohttpd tells the headers again, then comes the body */
         begin(exchange, method);
-        break;
+        return MHD_YES;
     case EXCHANGE_RECEIVING:
         break;
     case EXCHANGE_ANSWERED:

@@ -42,3 +42,41 @@ size_t address_normal_phone(char target[ADDRESS_SIZE], const char *text, size_t 
     target[digits ? size : 0] = '\0';
     return digits ? size : 0;
 }
+
+/* The end of a street's name as people shorten it. */
+static size_t shorten_street(char *target, size_t size)
+{
+    static const char word[] = "strasse";
+    size_t length = sizeof word - 1;
+    if (size < length || memcmp(target + size - length, word, length) != 0)
+        return size;
+    return size - length + 3; /* str */
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+size_t address_normal_street(char target[ADDRESS_SIZE], const char *text, size_t length)
+{
+    size_t size = 0;
+    bool apart = false;
+    for (size_t i = 0; i < length; i++) {
+        if (is_space(text[i]) || (text[i] && strchr(".,-/", text[i]))) {
+            apart = true;
+            continue;
+        }
+        if (size + 2 >= ADDRESS_SIZE || !text[i]) {
+            size = 0;
+            break;
+        }
+        if (apart && size && is_digit(text[i]) && is_digit(target[size - 1]))
+            target[size++] = '/';
+        apart = false;
+        target[size++] = text[i];
+        size = shorten_street(target, size);
+    }
+    target[size] = '\0';
+    return size;
+}

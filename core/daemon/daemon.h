@@ -64,8 +64,10 @@ enum launch_kind {
 struct launch_result {
     const json_t *problems; /* [{"severity", "where", "message_en", "message_de"}] */
     int64_t recipients;     /* of a check; -1: not known */
-    const json_t *left_out;
-    int64_t run; /* of a start: its number, or 0 */
+    const json_t *left_out; /* {reason: number} */
+    const json_t *steps;    /* of a check: who gets which step; NULL: not known */
+    const json_t *groups;   /* of a check whose query has several: [{"name", "count"}], or NULL */
+    int64_t run;            /* of a start: its number, or 0 */
 };
 
 /* `failed`: nothing could be looked at (no such campaign, conflict). Called once. For LAUNCH_RUN
@@ -77,6 +79,9 @@ typedef void (*launch_done)(void *context, const struct launch_result *result,
 void launch_start(struct daemon *daemon, enum launch_kind kind, const char *campaign,
                   const char *uuid, const char *requested_by, int64_t request, bool force,
                   launch_done done, void *context);
+/* Each step of a frozen definition says which "channel" its action declares: "email", "sms",
+ * "letter" or "". */
+void launch_add_channels(const struct daemon *daemon, json_t *definition);
 void launch_run_changed(struct daemon *daemon); /* a run may have left `preparing` */
 
 /* ---- sources.c ---- */

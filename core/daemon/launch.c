@@ -1,5 +1,5 @@
 /* Check and start share one path: freeze (desk) → the query's columns (reader) → look at everything
- * → count, or start. */
+ * → count it and its fellow groups, or start. */
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,9 @@ struct launch {
     char *suppression; /* a copy of the list */
     int64_t suppression_revision;
     struct launch_result result;
-    json_t *left_out;
+    json_t *counted; /* a check's answer of the reader */
+    json_t *fellows; /* the query with all its groups, if it has several */
+    json_t *groups;  /* [{"name", "count"}] */
 };
 
 static struct launch *waiting; /* for their run to leave `preparing` */
@@ -36,12 +38,16 @@ static struct launch *waiting; /* for their run to leave `preparing` */
 static void finish(struct launch *launch, const struct error *failed)
 {
     launch->result.problems = launch->problems;
-    launch->result.left_out = launch->left_out;
+    launch->result.left_out = json_object_get(launch->counted, "left_out");
+    launch->result.steps = json_object_get(launch->counted, "steps");
+    launch->result.groups = launch->groups;
     launch->done(launch->context, failed ? NULL : &launch->result, failed);
     json_decref(launch->definition);
     json_decref(launch->sources);
     json_decref(launch->problems);
-    json_decref(launch->left_out);
+    json_decref(launch->counted);
+    json_decref(launch->fellows);
+    json_decref(launch->groups);
     free(launch->campaign);
     free(launch->suppression);
     free(launch->requested_by);
@@ -122,14 +128,40 @@ static void start_run(struct launch *launch)
 
 /* ---- check ---- */
 
+static void on_groups(void *context, const json_t *answer, const struct error *failed)
+{
+    struct launch *launch = context;
+    if (failed)
+        add_problem(launch, "query", failed);
+    else
+        launch->groups = json_incref(json_object_get(answer, "groups"));
+    finish(launch, NULL);
+}
+
+static void count_groups(struct launch *launch)
+{
+    struct error error;
+    json_t *sources = sources_of(launch->daemon, launch->fellows, &error);
+    if (!sources) {
+        add_problem(launch, "query", &error);
+        finish(launch, NULL);
+        return;
+    }
+    json_t *request = reader_request("groups", sources, launch->fellows);
+    json_object_set(request, "groups", json_object_get(launch->fellows, "groups"));
+    reader_start(launch->daemon->loop, request, on_groups, launch);
+    json_decref(request);
+    json_decref(sources);
+}
+
 static void on_counted(void *context, const json_t *answer, const struct error *failed)
 {
     struct launch *launch = context;
     if (failed)
         add_problem(launch, "query", failed);
     else {
+        launch->counted = json_incref((json_t *)answer);
         launch->result.recipients = json_integer_value(json_object_get(answer, "recipients"));
-        launch->left_out = json_incref(json_object_get(answer, "left_out"));
         if (!launch->result.recipients)
             json_array_append_new(launch->problems,
                                   json_pack("{s:s, s:s, s:s, s:s}", "severity", "warning", "where",
@@ -137,7 +169,10 @@ static void on_counted(void *context, const json_t *answer, const struct error *
                                             "the query delivers no recipients", "message_de",
                                             "Die Abfrage liefert keine Empfänger."));
     }
-    finish(launch, NULL);
+    if (launch->fellows && !failed)
+        count_groups(launch);
+    else
+        finish(launch, NULL);
 }
 
 static void on_columns(void *context, const json_t *answer, const struct error *failed)
@@ -145,6 +180,8 @@ static void on_columns(void *context, const json_t *answer, const struct error *
     struct launch *launch = context;
     if (failed)
         add_problem(launch, "query", failed);
+    else
+        json_array_extend(launch->problems, json_object_get(answer, "problems"));
     check_definition(launch->daemon, launch->definition, answer, launch->problems);
     if (launch->kind == LAUNCH_RUN && !check_has_error(launch->problems))
         start_run(launch);
@@ -167,6 +204,21 @@ static void on_suppressions(void *context, const char *path, int64_t revision,
     read_source(launch, "columns", on_columns);
 }
 
+/* Of a campaign's own query there is nothing to choose from. */
+static json_t *freeze_fellows(struct definitions *definitions, const json_t *definition)
+{
+    const char *query =
+        json_string_value(json_object_get(json_object_get(definition, "query"), "name"));
+    const json_t *parameters =
+        json_object_get(json_object_get(definition, "campaign"), "parameters");
+    json_t *fellows =
+        query ? definitions_freeze_groups(definitions, query, parameters, NULL) : NULL;
+    if (json_array_size(json_object_get(fellows, "groups")) > 1)
+        return fellows;
+    json_decref(fellows);
+    return NULL;
+}
+
 static int apply_freeze(struct store_work *work, struct error *error)
 {
     struct launch *launch = (struct launch *)work;
@@ -174,6 +226,8 @@ static int apply_freeze(struct store_work *work, struct error *error)
     int64_t id = definitions_find(definitions, "campaign", launch->campaign, error);
     if (id >= 0)
         launch->definition = definitions_freeze(definitions, id, error);
+    if (launch->definition && launch->kind == LAUNCH_CHECK)
+        launch->fellows = freeze_fellows(definitions, launch->definition);
     return launch->definition ? 0 : -1;
 }
 
@@ -190,8 +244,22 @@ static void on_frozen(struct store_work *work, const struct error *failed)
         add_problem(launch, "query", &error);
         check_definition(launch->daemon, launch->definition, NULL, launch->problems);
         finish(launch, NULL);
-    } else
+    } else {
+        launch_add_channels(launch->daemon, launch->definition);
         suppressions_file(launch->daemon, on_suppressions, launch);
+    }
+}
+
+void launch_add_channels(const struct daemon *daemon, json_t *definition)
+{
+    size_t index;
+    json_t *step;
+    json_array_foreach(json_object_get(definition, "steps"), index, step) {
+        const char *action = json_string_value(json_object_get(step, "action"));
+        const char *channel = json_string_value(json_object_get(
+            supervisor_description(daemon->supervisor, action ? action : ""), "channel"));
+        json_object_set_new(step, "channel", json_string(channel ? channel : ""));
+    }
 }
 
 static void make_uuid(char uuid[65])

@@ -81,6 +81,7 @@ void leftovers_remove(const char *state_dir, struct state *state)
     free(instances.rows);
     each_file(state_dir, "preview", look_at_unfinished, NULL);
     each_file(state_dir, "reading", look_at_unfinished, NULL);
+    each_file(state_dir, "selecting", look_at_unfinished, NULL);
 }
 
 struct again {

@@ -24,6 +24,7 @@
 #include "daemon/daemon.h"
 #include "daemon/leftovers.h"
 #include "daemon/notify.h"
+#include "daemon/selecting.h"
 #include "host/worker.h"
 #include "source/child.h"
 #include "source/reader.h"
@@ -301,6 +302,7 @@ static void finish_stop(struct daemon *daemon)
     store_stop(daemon->desk);
     store_stop(daemon->store);
     supervisor_free(daemon->supervisor);
+    selecting_stop();
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         close_quietly((uv_handle_t *)&signals[i]);
     uv_timer_stop(&stop_timer);

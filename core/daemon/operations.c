@@ -188,6 +188,10 @@ static void on_checked(void *context, const struct launch_result *result,
                   "problems", result->problems);
     if (result->left_out)
         json_object_set(body, "left_out", (json_t *)result->left_out);
+    if (result->steps)
+        json_object_set(body, "steps", (json_t *)result->steps);
+    if (result->groups)
+        json_object_set(body, "groups", (json_t *)result->groups);
     api_answer(context, 200, body);
 }
 

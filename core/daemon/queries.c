@@ -20,8 +20,6 @@
 #include "source/child.h"
 #include "source/listing.h"
 
-#define GROUPS_MAX 1000 /* whose names are looked at for the nearest */
-
 struct asking {
     struct store_work work; /* first: on the desk */
     struct daemon *daemon;
@@ -31,7 +29,6 @@ struct asking {
     json_int_t limit;
     bool save;
     json_t *definition; /* frozen */
-    json_t *groups;     /* of API_QUERY_GROUPS: all, as the definition has its one */
     json_t *columns;    /* of API_QUERY_FIELDS */
     json_int_t saved;   /* fields */
     char *out;          /* a list's file */
@@ -50,7 +47,6 @@ static void free_asking(struct asking *asking)
         unlink(asking->out);
     free(asking->out);
     json_decref(asking->definition);
-    json_decref(asking->groups);
     json_decref(asking->columns);
     free(asking);
 }
@@ -173,64 +169,32 @@ static bool read_request(struct asking *asking)
 
 /* ---- the query, on the desk ---- */
 
-static json_t *group_named(const json_t *groups, const char *name, struct error *error)
-{
-    const char *names[GROUPS_MAX];
-    size_t index, count = 0;
-    json_t *group;
-    json_array_foreach(groups, index, group) {
-        if (strcmp(text_of(group, "name"), name) == 0)
-            return group;
-        if (count < GROUPS_MAX)
-            names[count++] = text_of(group, "name");
-    }
-    const char *nearest = suggest_nearest(name, names, count);
-    if (nearest)
-        error_say(error, ERROR_INPUT, "the query has no group »%.200s«; did you mean »%.200s«?",
-                  "Die Abfrage hat keine Gruppe »%.200s«; gemeint ist vielleicht »%.200s«.", name,
-                  nearest);
-    else
-        error_say(error, ERROR_INPUT, "the query has no group »%.200s«; name one of its %zu",
-                  "Die Abfrage hat keine Gruppe »%.200s«; eine ihrer %zu nennen.", name,
-                  json_array_size(groups));
-    return NULL;
-}
-
-static json_t *freeze_query(struct asking *asking, json_t *query, struct error *error)
-{
-    json_t *groups = json_object_get(query, "groups");
-    json_t *group =
-        asking->group ? group_named(groups, asking->group, error) : json_array_get(groups, 0);
-    if (!group && asking->group)
-        return NULL;
-    if (!group) {
-        error_say(error, ERROR_INPUT, "the query »%.200s« has no group; write one",
-                  "Die Abfrage »%.200s« hat keine Gruppe; eine schreiben.", text_of(query, "name"));
-        return NULL;
-    }
-    return json_pack("{s:{s:O*, s:O*, s:O*}, s:O, s:{s:O*}}", "query", "id",
-                     json_object_get(query, "id"), "name", json_object_get(query, "name"), "source",
-                     json_object_get(query, "source"), "group", group, "campaign", "parameters",
-                     asking->parameters);
-}
-
 static int apply_query(struct store_work *work, struct error *error)
 {
     struct asking *asking = (struct asking *)work;
     struct definitions *definitions = asking->daemon->definitions;
     const char *subject = asking->request->subject;
-    if (asking->request->operation == API_CAMPAIGN_LIST) {
-        int64_t id = definitions_find(definitions, "campaign", subject, error);
-        if (id >= 0)
-            asking->definition = definitions_freeze(definitions, id, error);
-        return asking->definition ? 0 : -1;
+    const json_t *parameters = asking->parameters;
+    const json_t *any = json_null(); /* no values are asked for */
+    int64_t campaign;
+    switch (asking->request->operation) {
+    case API_CAMPAIGN_LIST:
+        campaign = definitions_find(definitions, "campaign", subject, error);
+        if (campaign >= 0)
+            asking->definition = definitions_freeze(definitions, campaign, error);
+        break;
+    case API_QUERY_GROUPS:
+        asking->definition = definitions_freeze_groups(definitions, subject, parameters, error);
+        break;
+    case API_QUERY_SQL:
+    case API_QUERY_FIELDS:
+        asking->definition = definitions_freeze_query(definitions, subject, asking->group,
+                                                      parameters ? parameters : any, error);
+        break;
+    default:
+        asking->definition =
+            definitions_freeze_query(definitions, subject, asking->group, parameters, error);
     }
-    json_t *query = definitions_get(definitions, "query", subject, error);
-    if (query) {
-        asking->definition = freeze_query(asking, query, error);
-        asking->groups = json_incref(json_object_get(query, "groups"));
-    }
-    json_decref(query);
     return asking->definition ? 0 : -1;
 }
 
@@ -311,6 +275,18 @@ static json_int_t add_guesses(json_t *group, const json_t *columns)
     return added;
 }
 
+static json_t *group_named(const json_t *query, const char *name, struct error *error)
+{
+    size_t index;
+    json_t *group;
+    json_array_foreach(json_object_get(query, "groups"), index, group)
+        if (strcmp(text_of(group, "name"), name) == 0)
+            return group;
+    error_say(error, ERROR_CONFLICT, "the group »%.200s« is gone meanwhile; try again",
+              "Die Gruppe »%.200s« ist inzwischen fort; noch einmal versuchen.", name);
+    return NULL;
+}
+
 static int apply_save(struct store_work *work, struct error *error)
 {
     struct asking *asking = (struct asking *)work;
@@ -318,8 +294,7 @@ static int apply_save(struct store_work *work, struct error *error)
     const char *subject = asking->request->subject;
     json_t *query = definitions_get(definitions, "query", subject, error);
     const char *name = text_of(json_object_get(asking->definition, "group"), "name");
-    json_t *group = query ? group_named(json_object_get(query, "groups"), name, error) : NULL,
-           *saved = NULL;
+    json_t *group = query ? group_named(query, name, error) : NULL, *saved = NULL;
     if (group) {
         asking->saved = add_guesses(group, asking->columns);
         saved = asking->saved ? definitions_put(definitions, "query", subject, query, error)
@@ -412,7 +387,7 @@ static void ask_reader(struct asking *asking, json_t *sources)
         reader_request(mode_of(asking->request->operation), sources, asking->definition);
     json_object_set_new(request, "limit", json_integer(asking->limit));
     if (asking->request->operation == API_QUERY_GROUPS)
-        json_object_set(request, "groups", asking->groups);
+        json_object_set(request, "groups", json_object_get(asking->definition, "groups"));
     if (asking->out) {
         json_object_update_missing(request, asking->request->body);
         json_object_set_new(request, "out", json_string(asking->out));
@@ -432,8 +407,10 @@ static void on_query(struct store_work *work, const struct error *failed)
         failed = &error;
     if (failed)
         fail(asking, failed);
-    else
+    else {
+        launch_add_channels(asking->daemon, asking->definition);
         ask_reader(asking, sources);
+    }
     json_decref(sources);
 }
 

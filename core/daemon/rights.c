@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/text.h"
 
 static bool holds_sql(const char *key)
@@ -15,6 +16,22 @@ static bool is_data(const char *key)
     return strcmp(key, "parameters") == 0;
 }
 
+/* A long text may be written as an array of its lines. */
+static void take_sql(const json_t *sql, json_t *texts)
+{
+    BUFFER_CLEAN struct buffer text = {0};
+    size_t index;
+    json_t *line;
+    if (json_is_string(sql))
+        buffer_text(&text, json_string_value(sql));
+    json_array_foreach(sql, index, line) {
+        buffer_text(&text, index ? "\n" : "");
+        buffer_text(&text, json_is_string(line) ? json_string_value(line) : "");
+    }
+    if (text.size)
+        json_object_set_new(texts, buffer_string(&text), json_true());
+}
+
 /* The SQL texts anywhere in a document, as the keys of `texts`. */
 static void collect(const json_t *value, json_t *texts)
 {
@@ -24,8 +41,8 @@ static void collect(const json_t *value, json_t *texts)
     json_array_foreach(value, index, child)
         collect(child, texts);
     json_object_foreach((json_t *)value, key, child) {
-        if (holds_sql(key) && json_is_string(child) && json_string_length(child))
-            json_object_set_new(texts, json_string_value(child), json_true());
+        if (holds_sql(key))
+            take_sql(child, texts);
         else if (!is_data(key))
             collect(child, texts);
     }

@@ -2,18 +2,135 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "base/buffer.h"
 #include "base/memory.h"
+#include "base/suggest.h"
+#include "base/text.h"
+#include "source/condition_types.h"
+#include "source/folding.h"
+#include "source/reading.h"
+#include "source/source.h"
+#include "store/sql.h"
 
-struct condition {
-    char *what;
-    sqlite3 *db;
-    sqlite3_stmt *statement;
-    unsigned columns;
-};
+/* ---- the connection ---- */
 
-/* Reading the bound row and calling functions is all that an expression may do. */
+/* What looks like a number is one; anything else stays what it is. */
+static void sql_number(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    sqlite3_value_numeric_type(values[0]);
+    sqlite3_result_value(context, values[0]);
+}
+
+int condition_install(sqlite3 *db, struct error *error)
+{
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL); /* "x" is a field, never a text */
+    if (sqlite3_create_function(db, "campaignd_number", 1,
+                                SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL,
+                                sql_number, NULL, NULL) != SQLITE_OK)
+        return sql_error(db, error, "prepare conditions");
+    return folding_install(db, error);
+}
+
+/* ---- the columns as conditions see them ---- */
+
+static bool begins_so(const json_t *columns, const char *prefix)
+{
+    size_t index;
+    json_t *column;
+    json_array_foreach((json_t *)columns, index, column)
+        if (strncasecmp(reading_text(column, "name"), prefix, strlen(prefix)) == 0)
+            return true;
+    return false;
+}
+
+char *condition_prefix(const json_t *columns)
+{
+    BUFFER_CLEAN struct buffer prefix = {0};
+    buffer_text(&prefix, "row_");
+    while (begins_so(columns, prefix.data))
+        buffer_char(&prefix, '_');
+    return buffer_steal(&prefix);
+}
+
+static void put_name(struct buffer *sql, const char *name)
+{
+    buffer_text(sql, " AS \"");
+    for (; *name; name++) {
+        if (*name == '"')
+            buffer_char(sql, '"');
+        buffer_char(sql, *name);
+    }
+    buffer_char(sql, '"');
+}
+
+/* Of columns whose names are the same to SQLite the first is seen. */
+static bool was_before(const json_t *columns, size_t index)
+{
+    const char *name = reading_text(json_array_get(columns, index), "name");
+    for (size_t i = 0; i < index; i++)
+        if (strcasecmp(reading_text(json_array_get(columns, i), "name"), name) == 0)
+            return true;
+    return false;
+}
+
+static void put_columns(struct buffer *sql, const json_t *columns, bool empty)
+{
+    for (size_t i = 0; i < json_array_size(columns); i++) {
+        const json_t *column = json_array_get(columns, i);
+        enum source_type type = source_type_named(reading_text(column, "type"));
+        char cell[24] = "NULL";
+        if (was_before(columns, i))
+            continue;
+        if (!empty)
+            snprintf(cell, sizeof cell, "c%zu", i);
+        if (type == SOURCE_TEXT || type == SOURCE_UNKNOWN)
+            buffer_printf(sql, ", %s COLLATE " FOLDING_COLLATION, cell);
+        else if (type == SOURCE_DECIMAL)
+            buffer_printf(sql, ", campaignd_number(%s)", cell);
+        else
+            buffer_printf(sql, ", %s", cell);
+        put_name(sql, reading_text(column, "name"));
+    }
+}
+
+void condition_view(struct buffer *sql, const json_t *columns, const char *prefix)
+{
+    buffer_printf(sql, "SELECT ordinal AS %sordinal, key AS %skey", prefix, prefix);
+    for (size_t i = 0; i < json_array_size(columns); i++)
+        buffer_printf(sql, ", c%zu AS %s%zu", i, prefix, i);
+    put_columns(sql, columns, false);
+    buffer_text(sql, " FROM main.recipient");
+}
+
+/* ---- values ---- */
+
+static void bind_value(sqlite3_stmt *statement, int index, const json_t *value)
+{
+    if (json_is_string(value))
+        sqlite3_bind_text(statement, index, json_string_value(value),
+                          (int)json_string_length(value), SQLITE_TRANSIENT);
+    else if (json_is_integer(value))
+        sqlite3_bind_int64(statement, index, json_integer_value(value));
+    else if (json_is_real(value))
+        sqlite3_bind_double(statement, index, json_real_value(value));
+    else if (json_is_boolean(value))
+        sqlite3_bind_int(statement, index, json_is_true(value));
+}
+
+void condition_bind(sqlite3_stmt *statement, const json_t *values)
+{
+    for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
+        const char *name = sqlite3_bind_parameter_name(statement, i);
+        if (name)
+            bind_value(statement, i, json_object_get(values, name + 1));
+    }
+}
+
+/* ---- checking ---- */
+
+/* Calling functions is all that an expression may do beside reading its row. */
 static int authorize(void *context, int action, const char *a, const char *b, const char *c,
                      const char *d)
 {
@@ -25,93 +142,157 @@ static int authorize(void *context, int action, const char *a, const char *b, co
                : SQLITE_DENY;
 }
 
-/* SELECT (expression) FROM (SELECT ?1 AS "name", …): the row's values are bound, its names quoted.
- */
-static void build(struct buffer *sql, const char *expression, const struct source *columns)
+static sqlite3 *open_empty(struct error *error)
 {
-    buffer_printf(sql, "SELECT (%s\n) FROM (SELECT ", expression);
-    for (unsigned i = 0; i < source_columns(columns); i++) {
-        buffer_printf(sql, "%s?%u AS \"", i ? ", " : "", i + 1);
-        for (const char *c = source_column_name(columns, i); *c; c++) {
-            if (*c == '"')
-                buffer_char(sql, '"');
-            buffer_char(sql, *c);
-        }
-        buffer_char(sql, '"');
+    sqlite3 *db;
+    if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+            SQLITE_OK ||
+        condition_install(db, error) != 0) {
+        sqlite3_close_v2(db);
+        return NULL;
     }
-    buffer_text(sql, ")");
+    sqlite3_limit(db, SQLITE_LIMIT_EXPR_DEPTH, 500);
+    sqlite3_set_authorizer(db, authorize, NULL);
+    return db;
 }
 
-struct condition *condition_new(const char *what, const char *expression,
-                                const struct source *columns, struct error *error)
+static const char *nearest_field(const json_t *columns, const char *name)
 {
-    struct condition *condition = memory_new(sizeof *condition);
+    size_t count = json_array_size(columns);
+    const char **names = memory_array(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = reading_text(json_array_get(columns, i), "name");
+    const char *nearest = suggest_nearest(name, names, count);
+    free(names);
+    return nearest;
+}
+
+static int no_field(const char *name, const json_t *columns, int line, int column,
+                    struct error *error)
+{
+    const char *nearest = nearest_field(columns, name);
+    if (nearest)
+        return error_say(error, ERROR_INPUT,
+                         "»%s« is no field of the group; is »%s« meant? (line %d, column %d)",
+                         "»%s« ist kein Feld der Gruppe; ist »%s« gemeint? (Zeile %d, Spalte %d)",
+                         name, nearest, line, column);
+    return error_say(error, ERROR_INPUT,
+                     "»%s« is no field of the group; texts are written in 'single quotes' (line "
+                     "%d, column %d)",
+                     "»%s« ist kein Feld der Gruppe; Texte stehen in 'einfachen "
+                     "Anführungszeichen' (Zeile %d, Spalte %d)",
+                     name, line, column);
+}
+
+/* Say what SQLite says, of the place in the expression, which begins at byte `before`. */
+static int not_understood(sqlite3 *db, const char *expression, size_t before, const json_t *columns,
+                          struct error *error)
+{
+    static const char unknown[] = "no such column: ";
+    const char *message = sqlite3_errmsg(db);
+    int offset = sqlite3_error_offset(db), line, column;
+    size_t at = offset < (int)before ? 0 : (size_t)offset - before;
+    if (at > strlen(expression))
+        at = strlen(expression);
+    condition_place(expression, at, &line, &column);
+    if (strncmp(message, unknown, sizeof unknown - 1) == 0)
+        return no_field(message + sizeof unknown - 1, columns, line, column, error);
+    if (sqlite3_errcode(db) == SQLITE_AUTH || strncmp(message, "no such table", 13) == 0)
+        return error_say(
+            error, ERROR_INPUT, "a condition sees the group's fields alone, no tables (%s)",
+            "Eine Bedingung sieht nur die Felder der Gruppe, keine Tabellen (%s)", message);
+    return error_say(error, ERROR_INPUT, "%s (line %d, column %d)", "%s (Zeile %d, Spalte %d)",
+                     message, line, column);
+}
+
+static int check_parameters(sqlite3_stmt *statement, const json_t *values, struct error *error)
+{
+    for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
+        const char *name = sqlite3_bind_parameter_name(statement, i);
+        if (!name || *name != ':')
+            return error_say(error, ERROR_INPUT,
+                             "»%s« stands for no value; parameters are written :name",
+                             "»%s« steht für keinen Wert; Parameter werden :name geschrieben",
+                             name ? name : "?");
+        if (!json_object_get(values, name + 1))
+            return error_say(error, ERROR_INPUT,
+                             "the campaign has no parameter »%s«; give it one, or write the value",
+                             "Die Kampagne hat keinen Parameter »%s«; ihn angeben oder den Wert "
+                             "schreiben.",
+                             name + 1);
+    }
+    return 0;
+}
+
+/* Prepared, as a WHERE (where no aggregate may stand), over a row that is empty and no table. */
+static int prepare(const char *expression, const json_t *columns, const json_t *values,
+                   struct error *error)
+{
+    SQL_CLEAN sqlite3 *db = open_empty(error);
+    STATEMENT_CLEAN sqlite3_stmt *statement = NULL;
     BUFFER_CLEAN struct buffer sql = {0};
-    const char *tail = "";
-    condition->what = memory_text(what);
-    condition->columns = source_columns(columns);
-    build(&sql, expression, columns);
-    if (sqlite3_open_v2(":memory:", &condition->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                        NULL) == SQLITE_OK) {
-        sqlite3_limit(condition->db, SQLITE_LIMIT_VARIABLE_NUMBER, (int)condition->columns);
-        sqlite3_limit(condition->db, SQLITE_LIMIT_LENGTH, 64 << 20);
-        sqlite3_limit(condition->db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000);
-        sqlite3_db_config(condition->db, SQLITE_DBCONFIG_DQS_DML, 0,
-                          NULL); /* "x" that is no column is an error, not a text */
-        sqlite3_set_authorizer(condition->db, authorize, NULL);
-        if (sqlite3_prepare_v2(condition->db, sql.data, -1, &condition->statement, &tail) !=
-            SQLITE_OK)
-            tail = ""; /* the error says it */
-        else if (!*tail)
-            return condition;
-    }
-    error_set(error, ERROR_INPUT, "%s: »%.200s« is no condition: %s", what, expression,
-              *tail ? "it is more than one expression" : sqlite3_errmsg(condition->db));
-    condition_free(condition);
-    return NULL;
+    if (!db)
+        return -1;
+    buffer_text(&sql, "SELECT 1 FROM (SELECT NULL");
+    put_columns(&sql, columns, true);
+    buffer_text(&sql, ") WHERE (");
+    size_t before = sql.size;
+    buffer_printf(&sql, "%s\n)", expression);
+    if (sqlite3_prepare_v2(db, sql.data, (int)sql.size, &statement, NULL) != SQLITE_OK)
+        return not_understood(db, expression, before, columns, error);
+    return check_parameters(statement, values, error);
 }
 
-void condition_free(struct condition *condition)
+/* "the filter: " in front, in each language. */
+static int named(const struct condition_name *name, struct error *error)
 {
-    if (!condition)
-        return;
-    sqlite3_finalize(condition->statement);
-    sqlite3_close_v2(condition->db);
-    free(condition->what);
-    free(condition);
+    struct error inner;
+    if (!error)
+        return -1;
+    inner = *error;
+    return error_say(error, inner.code, "%s: %s%.0s%.0s", "%.0s%.0s%s: %s", name->english,
+                     inner.message, name->german, *inner.german ? inner.german : inner.message);
 }
 
-static void bind_column(sqlite3_stmt *statement, int index, const struct source *row,
-                        unsigned column)
+static int append_expression(const char *expression, const json_t *columns, const json_t *values,
+                             struct buffer *sql, struct error *error)
 {
-    struct source_value value;
-    source_value(row, column, &value);
-    switch (value.type) {
-    case SQLITE_INTEGER:
-        sqlite3_bind_int64(statement, index, value.integer);
-        break;
-    case SQLITE_FLOAT:
-        sqlite3_bind_double(statement, index, value.real);
-        break;
-    case SQLITE_TEXT:
-        sqlite3_bind_text64(statement, index, value.text, value.length, SQLITE_STATIC, SQLITE_UTF8);
-        break;
-    case SQLITE_BLOB:
-        sqlite3_bind_blob64(statement, index, value.text, value.length, SQLITE_STATIC);
-        break;
-    default:
-        sqlite3_bind_null(statement, index);
-    }
+    size_t count;
+    BUFFER_CLEAN struct buffer fitted = {0};
+    if (strlen(expression) > CONDITION_LENGTH_MAX)
+        return error_say(error, ERROR_INPUT, "it is longer than %d bytes",
+                         "sie ist länger als %d Byte", CONDITION_LENGTH_MAX);
+    FREE_CLEAN struct word *words = condition_words(expression, &count, error);
+    if (!words)
+        return -1;
+    if (!count)
+        return error_say(error, ERROR_INPUT, "it is empty", "sie ist leer");
+    if (prepare(expression, columns, values, error) != 0 ||
+        condition_fit(expression, words, count, columns, &fitted, error) != 0 ||
+        prepare(fitted.data, columns, values, error) != 0)
+        return -1;
+    buffer_printf(sql, "(%s\n)", fitted.data);
+    return 0;
 }
 
-int condition_holds(struct condition *condition, const struct source *row, struct error *error)
+int condition_append(const struct condition_name *name, const char *condition,
+                     const json_t *columns, json_t *values, struct buffer *sql, struct error *error)
 {
-    for (unsigned i = 0; i < condition->columns; i++)
-        bind_column(condition->statement, (int)i + 1, row, i);
-    int step = sqlite3_step(condition->statement);
-    int holds = step == SQLITE_ROW && sqlite3_column_int(condition->statement, 0) != 0;
-    if (step != SQLITE_ROW)
-        error_set(error, ERROR_INPUT, "%s: %s", condition->what, sqlite3_errmsg(condition->db));
-    sqlite3_reset(condition->statement);
-    return step == SQLITE_ROW ? holds : -1;
+    struct error why;
+    if (append_expression(condition, columns, values, sql, &why) == 0)
+        return 0;
+    named(name, &why);
+    if (error)
+        *error = why;
+    return -1;
+}
+
+int condition_check(const struct condition_name *name, const char *condition, const json_t *columns,
+                    const json_t *parameters, struct error *error)
+{
+    BUFFER_CLEAN struct buffer sql = {0};
+    json_t *values = json_is_object(parameters) ? json_copy((json_t *)parameters) : json_object();
+    int result = condition_append(name, condition, columns, values, &sql, error);
+    json_decref(values);
+    return result;
 }

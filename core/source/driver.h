@@ -81,6 +81,6 @@ int source_too_slow(const struct source *source, struct error *error);
 
 /* The database becomes the source's: made safe, read only, closed with it. `open` of a driver that
  * fills a database of its own ends with this, and its other functions are those of driver_sqlite. */
-int sqlite_source_take(struct source *source, sqlite3 *database, struct error *error);
+int sqlite_source_take(struct source *source, sqlite3 *database);
 
 #endif

@@ -481,7 +481,7 @@ static int open_runs(struct source *source, const struct source_options *options
                 "started_at TIMESTAMP, ended_at TIMESTAMP, recipients INTEGER)",
                 error) == 0 &&
         copy_runs(database, runs, error) == 0 && make_tables(database, runs, error) == 0)
-        return sqlite_source_take(source, database, error);
+        return sqlite_source_take(source, database);
     sqlite3_close_v2(database);
     return -1;
 }

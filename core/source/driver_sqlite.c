@@ -16,6 +16,7 @@
 struct sqlite_state {
     sqlite3 *db;
     sqlite3_stmt *statement;
+    bool begun;
     bool trusted;        /* our own statements: the authorizer lets them pass */
     const char *refused; /* what it does, English; NULL: it was not refused */
     const char *refused_german;
@@ -71,7 +72,7 @@ static int is_time_over(void *context)
 
 /* ---- opening ---- */
 
-int sqlite_source_take(struct source *source, sqlite3 *database, struct error *error)
+int sqlite_source_take(struct source *source, sqlite3 *database)
 {
     struct sqlite_state *state = memory_new(sizeof *state);
     source->state = state;
@@ -82,14 +83,31 @@ int sqlite_source_take(struct source *source, sqlite3 *database, struct error *e
     sqlite3_limit(database, SQLITE_LIMIT_ATTACHED, 0);
     sqlite3_limit(database, SQLITE_LIMIT_LENGTH, 64 << 20);
     sqlite3_busy_timeout(database, 5000);
-    /* All statements see one state. */
-    if (sqlite3_exec(database, "PRAGMA query_only = ON; BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-        return error_say(error, ERROR_INPUT, "source »%s«: cannot read it: %s",
-                         "Datenquelle »%s«: kann nicht gelesen werden: %s", source->name,
-                         sqlite3_errmsg(database));
     sqlite3_set_authorizer(database, authorize_query, state);
     sqlite3_progress_handler(database, 10000, is_time_over, source);
     return 0;
+}
+
+/* From the first query on, all statements see one state. What is sorted goes into memory where the
+ * sandbox has no folder for it. */
+static int begin_reading(struct source *source, struct error *error)
+{
+    struct sqlite_state *state = source->state;
+    if (state->begun)
+        return 0;
+    state->trusted = true;
+    int result =
+        sqlite3_exec(state->db,
+                     sqlite3_temp_directory ? "PRAGMA query_only = ON; BEGIN"
+                                            : "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; "
+                                              "BEGIN",
+                     NULL, NULL, NULL);
+    state->trusted = false;
+    state->begun = result == SQLITE_OK;
+    return state->begun ? 0
+                        : error_say(error, ERROR_INPUT, "source »%s«: cannot read it: %s",
+                                    "Datenquelle »%s«: kann nicht gelesen werden: %s",
+                                    source->name, sqlite3_errmsg(state->db));
 }
 
 /* Byte 18 of a database's head: the version of its format for writing, 2 with a write-ahead log. */
@@ -133,8 +151,7 @@ static int open_sqlite(struct source *source, const struct source_options *optio
     source->until_us = clock_monotonic_us() + source->time_limit_us;
     if (sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) ==
         SQLITE_OK)
-        return sqlite_source_take(source, database, error) == 0 ? try_reading(source, path, error)
-                                                                : -1;
+        return sqlite_source_take(source, database) == 0 ? try_reading(source, path, error) : -1;
     error_say(error, ERROR_INPUT, "source »%s«: cannot open %s: %s",
               "Datenquelle »%s«: %s kann nicht geöffnet werden: %s", source->name, path,
               database ? sqlite3_errmsg(database) : "out of memory");
@@ -245,7 +262,8 @@ static int query_sqlite(struct source *source, const char *sql, const json_t *pa
     sqlite3_finalize(state->statement);
     state->statement = NULL;
     state->refused = NULL;
-    if (statement_read(&statement, sql, DIALECT_SQLITE, error) != 0)
+    if (statement_read(&statement, sql, DIALECT_SQLITE, error) != 0 ||
+        begin_reading(source, error) != 0)
         return -1;
     if (sqlite3_prepare_v2(state->db, statement.sql, -1, &state->statement, NULL) != SQLITE_OK)
         return refuse_statement(source, &statement, error);

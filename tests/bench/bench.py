@@ -28,6 +28,7 @@ import time
 
 import demo
 import engine
+import source
 import start
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -84,7 +85,7 @@ def versions():
     return {"campaignd": first_line(BUILD / "campaignd", "--version"),
             "commit": first_line("git", "-C", ROOT, "describe", "--always", "--dirty"),
             "gcc": first_line("gcc", "--version"), "nginx": first_line("nginx", "-v"),
-            "sqlite": sqlite3.sqlite_version, "python": platform.python_version()}
+            "sqlite": sqlite3.sqlite_version, "postgres": first_line("/usr/lib/postgresql/15/bin/postgres", "--version"), "python": platform.python_version()}
 
 
 # ---- rows
@@ -171,7 +172,8 @@ def main():
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
-    rows = chosen([*start.rows(BUILD, FOLDER), *demo.rows(BUILD, FOLDER), *engine.rows(BUILD, FOLDER)], options.rows)
+    rows = chosen([*start.rows(BUILD, FOLDER), *demo.rows(BUILD, FOLDER), *engine.rows(BUILD, FOLDER),
+                   *source.rows(BUILD, FOLDER)], options.rows)
     if options.list:
         print(*(row.name for row in rows), sep="\n")
         return 0

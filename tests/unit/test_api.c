@@ -648,7 +648,7 @@ static void files_are_streamed_whole(void **state)
     assert_non_null(strstr(answer.all.data, "filename*=UTF-8''Liste.csv\r\n"));
 }
 
-/* In a child with other rights: the status of GET /v1/status, or 0. */
+/* In a child with other rights: the status of a request with a body, or 0. */
 static int status_as(uid_t uid, gid_t gid, char *body, size_t size)
 {
     int ends[2];
@@ -657,7 +657,7 @@ static int status_as(uid_t uid, gid_t gid, char *body, size_t size)
     if (child == 0) {
         if (setgroups(0, NULL) || setgid(gid) || setuid(uid))
             _exit(1);
-        struct answer answer = request("GET", "/v1/status", NULL);
+        struct answer answer = request("POST", "/v1/reports", "{\"from\": \"somebody\"}");
         ssize_t done = write(ends[1], answer.all.data, answer.all.size);
         _exit(done < 0);
     }
@@ -688,6 +688,7 @@ static void strangers_are_refused_and_members_are_not(void **state)
     assert_non_null(strstr(text, "\"code\":\"denied\""));
     assert_non_null(strstr(text, "socket_group"));
     assert_int_equal(status_as(NOBODY, getgrnam(GROUP_OF_TEST)->gr_gid, text, sizeof text), 200);
+    assert_non_null(strstr(text, "\"body\":{\"from\":\"somebody\"}"));
     assert_int_equal(status_as(54321, NOBODY, text, sizeof text), 403);
 }
 

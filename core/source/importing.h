@@ -1,0 +1,43 @@
+/*
+ * A CSV file made into a table of the source `imports`: an SQLite database of campaignd's own that
+ * queries read like any other source. Runs in the reader child, as a file from outside is parsed.
+ *
+ * What the file does not say is found out, and said: its encoding (a byte order mark, else UTF-8 if
+ * it is valid, else windows-1252 or the old DOS page 850, by which letters make sense), its
+ * separator (the one of , ; tab | that cuts all lines alike), and what each column holds. A column
+ * becomes a number or a date only if every value in it is one: postcodes, telephone numbers and
+ * whatever else begins with a zero stay text as they are. German numbers (1.234,50) and dates
+ * (24.11.2026) are understood and stored as 1234.50 and 2026-11-24.
+ *
+ * The file is CSV as RFC 4180 has it, its first line the columns' names; LF alone ends a line, too,
+ * and empty lines are passed over. A table of the same name is replaced, all or nothing.
+ */
+#ifndef CAMPAIGND_SOURCE_IMPORTING_H
+#define CAMPAIGND_SOURCE_IMPORTING_H
+
+#include <jansson.h>
+
+#include "base/error.h"
+
+#define IMPORTING_FILE_MAX ((size_t)1 << 30) /* bytes */
+
+struct importing_options {
+    const char *table;    /* letters, digits, _; a letter first; at most 63 */
+    const char *encoding; /* as iconv(3) names it; NULL: find out */
+    char separator;       /* 0: find out */
+    int64_t max_rows;
+};
+
+/*
+ * {"table", "rows", "encoding", "separator", "replaced": true | false,
+ *  "columns": [{"name", "type": "text" | "integer" | "decimal" | "date", "example"}]}
+ * or NULL with what is wrong, and with its line.
+ */
+json_t *importing_run(const char *csv_path, const char *database_path,
+                      const struct importing_options *options, struct error *error);
+
+/* The same by a reader's request: {"csv", "database", "table", "encoding", "separator",
+ * "max_rows"}; or, with "drop": true, the table goes: {"table"}, or ERROR_NOT_FOUND. */
+json_t *importing_request(const json_t *request, struct error *error);
+
+#endif
