@@ -185,7 +185,8 @@ static void on_columns(void *context, const json_t *answer, const struct error *
     check_definition(launch->daemon, launch->definition, answer, launch->problems);
     if (launch->kind == LAUNCH_RUN && !check_has_error(launch->problems))
         start_run(launch);
-    else if (launch->kind == LAUNCH_CHECK && !failed)
+    else if (launch->kind == LAUNCH_CHECK && !failed &&
+             !check_has_error(json_object_get(answer, "problems")))
         read_source(launch, "count", on_counted);
     else
         finish(launch, NULL);

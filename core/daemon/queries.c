@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "base/suggest.h"
 #include "base/text.h"
+#include "daemon/suppressions.h"
 #include "source/child.h"
 #include "source/listing.h"
 
@@ -381,11 +382,12 @@ static int make_place(struct asking *asking, struct error *error)
     return 0;
 }
 
-static void ask_reader(struct asking *asking, json_t *sources)
+static void ask_reader(struct asking *asking, json_t *sources, const char *suppression)
 {
     json_t *request =
         reader_request(mode_of(asking->request->operation), sources, asking->definition);
     json_object_set_new(request, "limit", json_integer(asking->limit));
+    json_object_set_new(request, "suppression", json_string(suppression));
     if (asking->request->operation == API_QUERY_GROUPS)
         json_object_set(request, "groups", json_object_get(asking->definition, "groups"));
     if (asking->out) {
@@ -396,22 +398,37 @@ static void ask_reader(struct asking *asking, json_t *sources)
     json_decref(request);
 }
 
+/* Of a campaign's list those are left out who objected, too. */
+static void on_suppressions(void *context, const char *path, int64_t revision,
+                            const struct error *failed)
+{
+    struct asking *asking = context;
+    struct error error;
+    (void)revision;
+    json_t *sources = failed ? NULL : sources_of(asking->daemon, asking->definition, &error);
+    if (sources)
+        ask_reader(asking, sources, path);
+    else
+        fail(asking, failed ? failed : &error);
+    json_decref(sources);
+}
+
 static void on_query(struct store_work *work, const struct error *failed)
 {
     struct asking *asking = (struct asking *)work;
     struct error error;
-    json_t *sources = NULL;
     bool list = strcmp(mode_of(asking->request->operation), "list") == 0;
-    if (!failed && (!(sources = sources_of(asking->daemon, asking->definition, &error)) ||
-                    (list && make_place(asking, &error) != 0)))
+    if (!failed && list && make_place(asking, &error) != 0)
         failed = &error;
-    if (failed)
+    if (failed) {
         fail(asking, failed);
-    else {
-        launch_add_channels(asking->daemon, asking->definition);
-        ask_reader(asking, sources);
+        return;
     }
-    json_decref(sources);
+    launch_add_channels(asking->daemon, asking->definition);
+    if (asking->request->operation == API_CAMPAIGN_LIST)
+        suppressions_file(asking->daemon, on_suppressions, asking);
+    else
+        on_suppressions(asking, "", 0, NULL);
 }
 
 static void ask(struct daemon *daemon, struct api_request *request)

@@ -22,6 +22,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "daemon/queries.h"
+#include "daemon/suppressions.h"
 #include "source/child.h"
 
 #define SNAPSHOTS_MAX 8
@@ -224,17 +225,30 @@ static void on_selected(void *context, const json_t *told, const struct error *f
     free_selection(selection);
 }
 
+static void on_suppressions(void *context, const char *path, int64_t revision,
+                            const struct error *failed)
+{
+    struct selection *selection = context;
+    (void)revision;
+    if (failed) {
+        leave_snapshot(selection->snapshot);
+        fail(selection, failed);
+        return;
+    }
+    json_t *request = reader_request("select", selection->sources, selection->definition);
+    json_object_set_new(request, "raw", json_string(selection->snapshot->path));
+    json_object_set_new(request, "limit", json_integer(selection->limit));
+    json_object_set_new(request, "suppression", json_string(path));
+    reader_start(selection->daemon->loop, request, on_selected, selection);
+    json_decref(request);
+}
+
 static void select_from(struct selection *selection, struct snapshot *snapshot)
 {
-    json_t *request = reader_request("select", selection->sources, selection->definition);
-    json_object_set_new(request, "raw", json_string(snapshot->path));
-    json_object_set_new(request, "limit", json_integer(selection->limit));
-    json_object_set_new(request, "suppression", json_string(""));
     selection->snapshot = snapshot;
     snapshot->users++;
     snapshot->last_use_us = clock_monotonic_us();
-    reader_start(selection->daemon->loop, request, on_selected, selection);
-    json_decref(request);
+    suppressions_file(selection->daemon, on_suppressions, selection);
 }
 
 static void on_fetched(void *context, const json_t *told, const struct error *failed)
@@ -246,6 +260,7 @@ static void on_fetched(void *context, const json_t *told, const struct error *fa
     snapshot->waiting = NULL;
     snapshot->ready = true;
     snapshot->bytes = stat(snapshot->path, &status) == 0 ? status.st_size : 0;
+    snapshot->users++; /* it stays while they are served */
     for (struct selection *selection = waiting; selection; selection = next) {
         next = selection->next;
         if (failed)
@@ -253,10 +268,8 @@ static void on_fetched(void *context, const json_t *told, const struct error *fa
         else
             select_from(selection, snapshot);
     }
-    if (failed)
-        outdate(snapshot);
-    else if (snapshot->outdated && !snapshot->users)
-        forget_snapshot(snapshot);
+    snapshot->outdated = snapshot->outdated || failed;
+    leave_snapshot(snapshot);
     make_room(SNAPSHOTS_MAX, BYTES_MAX);
 }
 

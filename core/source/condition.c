@@ -1,5 +1,6 @@
 #include "source/condition.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -7,6 +8,7 @@
 #include "base/memory.h"
 #include "base/suggest.h"
 #include "base/text.h"
+#include "source/builder.h"
 #include "source/condition_types.h"
 #include "source/folding.h"
 #include "source/reading.h"
@@ -254,7 +256,7 @@ static int named(const struct condition_name *name, struct error *error)
                      inner.message, name->german, *inner.german ? inner.german : inner.message);
 }
 
-static int append_expression(const char *expression, const json_t *columns, const json_t *values,
+static int append_expression(const char *expression, const json_t *columns, json_t *values,
                              struct buffer *sql, struct error *error)
 {
     size_t count;
@@ -275,11 +277,29 @@ static int append_expression(const char *expression, const json_t *columns, cons
     return 0;
 }
 
+/* A built condition begins with a brace. */
+static int append_built(const char *condition, const json_t *columns, json_t *values,
+                        struct buffer *sql, struct error *error)
+{
+    json_error_t where;
+    json_t *built = json_loads(condition, JSON_REJECT_DUPLICATES, &where);
+    if (!built)
+        return error_say(error, ERROR_INPUT, "line %d, column %d: %s", "Zeile %d, Spalte %d: %s",
+                         where.line, where.column, where.text);
+    FREE_CLEAN char *expression = builder_condition(built, DIALECT_SQLITE, columns, values, error);
+    json_decref(built);
+    if (!expression)
+        return -1;
+    buffer_printf(sql, "(%s)", expression);
+    return 0;
+}
+
 int condition_append(const struct condition_name *name, const char *condition,
                      const json_t *columns, json_t *values, struct buffer *sql, struct error *error)
 {
     struct error why;
-    if (append_expression(condition, columns, values, sql, &why) == 0)
+    bool built = condition[strspn(condition, " \t\r\n")] == '{';
+    if ((built ? append_built : append_expression)(condition, columns, values, sql, &why) == 0)
         return 0;
     named(name, &why);
     if (error)

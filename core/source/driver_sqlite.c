@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "source/driver.h"
+#include "source/folding.h"
 #include "source/statement.h"
 
 struct sqlite_state {
@@ -83,6 +84,7 @@ int sqlite_source_take(struct source *source, sqlite3 *database)
     sqlite3_limit(database, SQLITE_LIMIT_ATTACHED, 0);
     sqlite3_limit(database, SQLITE_LIMIT_LENGTH, 64 << 20);
     sqlite3_busy_timeout(database, 5000);
+    folding_install(database, NULL); /* built queries fold texts */
     sqlite3_set_authorizer(database, authorize_query, state);
     sqlite3_progress_handler(database, 10000, is_time_over, source);
     return 0;
@@ -106,8 +108,8 @@ static int begin_reading(struct source *source, struct error *error)
     state->begun = result == SQLITE_OK;
     return state->begun ? 0
                         : error_say(error, ERROR_INPUT, "source »%s«: cannot read it: %s",
-                                    "Datenquelle »%s«: kann nicht gelesen werden: %s",
-                                    source->name, sqlite3_errmsg(state->db));
+                                    "Datenquelle »%s«: kann nicht gelesen werden: %s", source->name,
+                                    sqlite3_errmsg(state->db));
 }
 
 /* Byte 18 of a database's head: the version of its format for writing, 2 with a write-ahead log. */

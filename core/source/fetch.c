@@ -139,7 +139,7 @@ static int open_file(struct fetched *fetched, const char *path, struct error *er
     fetched->writable = true;
     return sql_run(fetched->db,
                    "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; "
-                   "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -16000; BEGIN",
+                   "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -8000; BEGIN",
                    error);
 }
 

@@ -206,8 +206,10 @@ static json_t *list_query(struct reading *reading, int fd, struct error *error)
     struct listing *listing = source ? snapshot_begin_list(reading, fd, columns, error) : NULL;
     int result = listing ? list_rows(reading, source, listing, &count, error) : -1;
     listing_free(listing);
+    if (result == 0)
+        return json_pack("{s:b, s:I, s:o}", "ok", 1, "rows", (json_int_t)count, "columns", columns);
     json_decref(columns);
-    return result == 0 ? json_pack("{s:b, s:I}", "ok", 1, "rows", (json_int_t)count) : NULL;
+    return NULL;
 }
 
 static json_t *list(struct reading *reading, struct error *error)

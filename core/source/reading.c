@@ -105,6 +105,8 @@ int reading_open(struct reading *reading, const json_t *request, struct error *e
     json_object_foreach((json_t *)sources, name, options)
         cpu_us += 2 * time_limit_us(options);
     sandbox_limit(cpu_us);
+    if (folding_load(error) != 0)
+        return -1;
     reading->sources = memory_array(json_object_size(sources) + 1, sizeof *reading->sources);
     json_object_foreach((json_t *)sources, name, options) {
         struct reading_source *opened = &reading->sources[reading->source_count++];
@@ -112,8 +114,6 @@ int reading_open(struct reading *reading, const json_t *request, struct error *e
         if (open_source(opened, error) != 0)
             return -1;
     }
-    if (folding_load(error) != 0)
-        return -1;
     confine(reading);
     return 0;
 }
@@ -205,8 +205,9 @@ json_t *reading_sql(struct reading *reading, const json_t *query, const json_t *
     if (json_is_object(built))
         return built_sql(reading, query, built, source, error);
     if (!*sql) {
-        error_say(error, ERROR_INPUT, "the group »%s« has no query; write a SELECT, or build one",
-                  "Die Gruppe »%s« hat keine Abfrage; ein SELECT schreiben oder eine Abfrage "
+        error_say(error, ERROR_INPUT,
+                  "the query of group »%s« is empty; write a SELECT, or build one",
+                  "Die Abfrage der Gruppe »%s« ist leer; ein SELECT schreiben oder eine Abfrage "
                   "zusammenstellen.",
                   reading_text(group, "name"));
         return NULL;

@@ -519,8 +519,10 @@ static int check_first(const struct guard *guard)
                   "werden.");
 }
 
-static int check_last(const struct guard *guard)
+static int check_last(struct guard *guard)
 {
+    while (is_symbol(&guard->after, ';')) /* nothing between them */
+        guard->after = next_token(&guard->scan);
     return guard->after.kind == TOKEN_END
                ? 0
                : REFUSE(guard, &guard->after, "holds a second statement (%s …); leave one SELECT",

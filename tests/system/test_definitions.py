@@ -40,6 +40,7 @@ def graz(site):
     db.execute("CREATE TABLE kunde (kundennummer TEXT, vorname TEXT, nachname TEXT, strasse TEXT, plz TEXT, ort TEXT, "
                "land TEXT, email TEXT, widerspruch INTEGER)")
     db.executemany("INSERT INTO kunde VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", KUNDEN)
+    db.execute("CREATE TABLE buchung (kundennummer TEXT, kurs TEXT, preis DECIMAL, id INTEGER)")
     db.commit()
     db.close()
     site.configure({"briefe": {"plugin": "print"},

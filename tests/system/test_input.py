@@ -24,8 +24,8 @@ def demo(site):
     site.query(fields=[{"name": "widerspruch", "role": "blocked"}])
     site.report("Brief", LETTER)
     site.campaign("Einladung", [{"name": "brief", "action": "letter", "parameters": {"report": "Brief"}}])
-    assert site.api("POST", "/v1/campaigns/Einladung/check") | {"left_out": None} == {
-        "ok": True, "recipients": 6, "problems": [], "left_out": None}
+    assert site.api("POST", "/v1/campaigns/Einladung/check") | {"left_out": None, "steps": None} == {
+        "ok": True, "recipients": 6, "problems": [], "left_out": None, "steps": None}
     assert site.wait_run(site.start_run("Einladung"))["state"] == "done"
     return site
 
@@ -92,22 +92,22 @@ def set_sql(site, sql, source="kunden"):
 
 
 @pytest.mark.parametrize("sql, says", [
-    ("SELEC id FROM kunde", ("the query does not run on source »kunden«", "syntax error", "line 1", "near »SELEC")),
+    ("SELEC id FROM kunde", ("the query was refused", "line 1", "begins with SELEC", "only SELECT")),
     ("SELECT id,\n name,\n nix FROM kunde", ("no such column: nix", "line 3")),
     ("SELECT id FROM nirgends", ("no such table: nirgends",)),
     ("SELECT id FROM kunde WHERE (id > 3", ("incomplete input",)),
-    ("INSERT INTO kunde (id) VALUES (99)", ("the query was refused", "it would change the database", "only a SELECT")),
-    ("UPDATE kunde SET id = id + 1 RETURNING id", ("it would change the database",)),
-    ("DELETE FROM kunde", ("it would change the database",)),
-    ("DROP TABLE kunde", ("it would change the database",)),
-    ("PRAGMA table_info(kunde)", ("it is a PRAGMA", "only a SELECT")),
+    ("INSERT INTO kunde (id) VALUES (99)", ("the query was refused", "begins with INSERT", "only SELECT")),
+    ("UPDATE kunde SET id = id + 1 RETURNING id", ("begins with UPDATE",)),
+    ("DELETE FROM kunde", ("begins with DELETE",)),
+    ("DROP TABLE kunde", ("begins with DROP",)),
+    ("PRAGMA table_info(kunde)", ("begins with PRAGMA", "only SELECT")),
     ("SELECT name AS id FROM pragma_table_info('kunde')", ("the query was refused", "only a SELECT")),
-    ("ATTACH '/etc/passwd' AS other", ("it attaches another database",)),
-    ("SELECT id FROM kunde; DELETE FROM kunde", ("more than one statement", "leave one SELECT")),
+    ("ATTACH '/etc/passwd' AS other", ("begins with ATTACH",)),
+    ("SELECT id FROM kunde; DELETE FROM kunde", ("second statement", "leave one SELECT")),
     ("SELECT load_extension('/tmp/evil.so') AS id", ("load_extension",)),
     ("SELECT readfile('/etc/passwd') AS id", ("readfile",)),
-    ("VACUUM INTO '/tmp/copy.db'", ("only a SELECT",)),
-    ("BEGIN", ("only a SELECT",)),
+    ("VACUUM INTO '/tmp/copy.db'", ("begins with VACUUM",)),
+    ("BEGIN", ("begins with BEGIN",)),
     ("-- nothing but a comment", ("the query is empty", "write a SELECT")),
 ], ids=lambda value: value.split()[0] if isinstance(value, str) else "")
 def test_query_that_cannot_run(demo, sql, says):
@@ -146,7 +146,7 @@ def test_value_that_is_too_large(demo):
 
 def test_key_that_is_no_column(demo):
     change(demo, "queries", "alle", lambda query: query["groups"][0].update(key="nummer"))
-    refused(demo, "the key column »nummer« of group »g« is not in its query", "add it to the SELECT or name another", where="query")
+    refused(demo, "the key column »nummer« of group »g« is not in its query", "add it to the SELECT, or name another", where="query")
 
 
 def test_field_that_is_no_column(demo):
@@ -167,19 +167,19 @@ def test_source_that_cannot_be_read(demo, source, says):
 
 def test_filter_that_is_no_condition(demo):
     change(demo, "campaigns", "Einladung", lambda campaign: campaign.update(filter="ort = = 'Graz'"))
-    refused(demo, "the campaign's filter", "»ort = = 'Graz'« is no condition", "syntax error")
+    refused(demo, "the filter: ", "syntax error", "line 1, column 7")
 
 
 def test_filter_on_what_is_no_column(demo):
     change(demo, "campaigns", "Einladung", lambda campaign: campaign.update(filter="stadt = 'Graz'"))
-    refused(demo, "the campaign's filter", "no such column: stadt")
+    refused(demo, "the filter: »stadt« is no field of the group", "line 1, column 1")
 
 
 @pytest.mark.parametrize("text", ["(SELECT 1)); DELETE FROM kunde; --", "id IN (SELECT id FROM kunde)",
                                   "1; DELETE FROM kunde", "load_extension('x')"])
 def test_condition_reaches_nothing_but_its_row(demo, text):
     change(demo, "campaigns", "Einladung", lambda campaign: campaign["steps"][0].update(when=text))
-    refused(demo, "the condition of step »brief«", "is no condition")
+    refused(demo, "the condition of step »brief«: ")
 
 
 # ---- templates
@@ -305,7 +305,7 @@ def test_odd_values_in_the_data(demo):
     demo.campaign("odd", [{"name": "eins", "action": "null", "parameters": {"journal": demo.act_file}}], query="odd")
     run = demo.start_run("odd")
     done = demo.wait_run(run)
-    assert done["state"] == "done" and done["left_out"]["duplicate"] == 1 and done["left_out"]["no key"] == 2
+    assert done["state"] == "done" and done["left_out"]["duplicate"] == 1 and done["left_out"]["no key"] == 3  # bytes are no key
     assert done["recipients"] + sum(done["left_out"].values()) == 7
     assert demo.ctl("query", "run", "odd", json_output=True)["count"] == 7
     assert demo.ctl("query", "run", "odd")
@@ -396,7 +396,7 @@ def test_start_on_a_full_disk_is_refused(small_disk):
         pytest.fail("a run started without room for it")
     except Failed as failed:
         message = failed.answer["error"]["message"]
-        assert "state.db" in message and "disk is full" in message and "free space" in message, message
+        assert "/state/" in message and "disk is full" in message and "free space" in message, message
     ballast.unlink()
     assert site.wait_run(site.start_run("leer"))["state"] == "done"
     assert len(site.acts()) == 3000 and set(site.acts().values()) == {1}

@@ -354,6 +354,7 @@ def test_hostile_names_and_values(shop):
     rows = shop.api("POST", path("queries", name, "run"), {"limit": 1})
     assert len(rows["columns"]) == 202 and rows["columns"][2]["name"] == "c0'" and len(rows["rows"][0][1]) == 3 * 524288
     text = shop.api("POST", path("queries", name, "list"), {}, raw=True).decode()
+    csv.field_size_limit(2 << 20)
     assert list(csv.reader(io.StringIO(text)))[1][1] == "\"';" * 524288
     shop.api("POST", "/v1/campaigns", {"name": name, "query": name, "group": "g", "steps": [{"name": "x", "action": "null"}]})
     assert shop.api("POST", path("campaigns", name, "recipients"), {"in": [name], "out": ["'); DROP TABLE recipient;"]})["recipients"] == 1

@@ -581,7 +581,8 @@ def test_a_built_query_finds_the_same_recipients_on_all_three(tmp_path, new_site
                         "pg": postgres.source(northwind.load_postgres(postgres), password=password),
                         "maria": mariadb.source(northwind.load_mariadb(mariadb), password=password)})
     for source in ("lite", "pg", "maria"):
-        site.api("POST", "/v1/queries", {"name": source, "source": source, "groups": [
+        site.api("POST", "/v1/queries", {
+            "name": source, "source": source, "parameters": [{"name": "shipper", "type": "text"}], "groups": [
             {"name": "g", "built": BUILT, "key": "CustomerID", "fields": []}]})
         site.campaign(f"C {source}", [{"name": "eins", "action": "null", "parameters": {"journal": site.act_file}}],
                       query=source, parameters={"shipper": "Speedy Express"})
