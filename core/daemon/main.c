@@ -436,6 +436,11 @@ static void send_to_worker(void *context, void *worker, const struct buffer *fra
     supervisor_send(worker, frames);
 }
 
+static json_t *sources_for_runner(void *daemon, const json_t *definition, struct error *error)
+{
+    return sources_of(daemon, definition, error);
+}
+
 static int start_parts(struct daemon *daemon, struct error *error)
 {
     const struct conf *conf = daemon->conf;
@@ -446,6 +451,7 @@ static int start_parts(struct daemon *daemon, struct error *error)
         .recovery_wait_us = conf->daemon.recovery_wait_us,
         .context = daemon,
         .changed = on_run_changed,
+        .sources = sources_for_runner,
     };
     struct api_services services = {.context = daemon, .call = operations_call};
     struct api_options door = {

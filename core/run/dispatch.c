@@ -105,6 +105,8 @@ struct claim_work {
     int step;
     uint32_t job;
     uint64_t limit;
+    struct journal_range *only; /* NULL: whatever waits */
+    size_t only_count;
     struct buffer frame;
     uint64_t claim, tasks;
 };
@@ -113,7 +115,8 @@ static int apply_claim(struct store_work *work, struct error *error)
 {
     struct claim_work *claim = (struct claim_work *)work;
     return journal_claim(claim->run->journal, claim->step, claim->worker->row.id, claim->limit,
-                         NULL, 0, claim->job, &claim->frame, &claim->claim, &claim->tasks, error);
+                         claim->only, claim->only_count, claim->job, &claim->frame, &claim->claim,
+                         &claim->tasks, error);
 }
 
 static void put_revoke(struct buffer *frame, uint64_t claim)
@@ -151,11 +154,13 @@ static void on_claimed(struct store_work *work, const struct error *failed)
     worker_free_if_gone(worker);
     dispatch_soon(runner);
     buffer_free(&claim->frame);
+    free(claim->only);
     free(claim);
 }
 
+/* `only` is taken over. */
 static void ask_claim(struct runner_worker *worker, struct run *run, struct job *job,
-                      uint64_t limit)
+                      uint64_t limit, struct journal_range *only, size_t only_count)
 {
     struct claim_work *claim = memory_new(sizeof *claim);
     *claim = (struct claim_work){
@@ -165,6 +170,8 @@ static void ask_claim(struct runner_worker *worker, struct run *run, struct job 
         .step = job->step,
         .job = job->number,
         .limit = limit,
+        .only = only,
+        .only_count = only_count,
     };
     job->claiming = true;
     worker->pending++;
@@ -180,6 +187,21 @@ static uint64_t workers_of(const struct runner *runner, const char *action)
     for (const struct runner_worker *worker = runner->workers; worker; worker = worker->next)
         count += worker->state == WORKER_READY && strcmp(worker->row.action, action) == 0;
     return count ? count : 1;
+}
+
+/* Of a step whose source is asked again: what it still selects; if that is claimed, ask it. */
+static bool ask_rechecked(struct runner_worker *worker, struct run *run, struct job *job,
+                          size_t step, uint64_t limit)
+{
+    struct journal_range *only;
+    size_t count = recheck_take(run, step, limit, &only);
+    if (count) {
+        ask_claim(worker, run, job, limit, only, count);
+        return true;
+    }
+    free(only);
+    recheck_ask(worker->runner, run, step);
+    return false;
 }
 
 /* One step of one run for one worker: open its job, or ask for a claim. Returns whether a claim was
@@ -200,7 +222,11 @@ static bool serve(struct runner_worker *worker, struct run *run, const struct jo
         share = SHARE_LEAST;
     if (step->parent && share > SHARE_WITH_DOCUMENTS)
         share = SHARE_WITH_DOCUMENTS;
-    ask_claim(worker, run, job, share < room ? share : room);
+    uint64_t limit = share < room ? share : room;
+    size_t index = (size_t)(step - run->steps);
+    if (recheck_wanted(run, index))
+        return ask_rechecked(worker, run, job, index, limit);
+    ask_claim(worker, run, job, limit, NULL, 0);
     return true;
 }
 

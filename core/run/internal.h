@@ -22,10 +22,11 @@ struct run {
     /* Up to which revision of the suppression list its recipients were looked at, and up to which
      * they must be before anything of it is dealt out: what was in the list when it was opened. */
     int64_t matched, must_match;
-    int64_t match_again_us; /* it failed: not before */
-    char match_trouble[512];
-    double rate_per_s;   /* ended tasks, smoothed */
-    uint64_t rate_ended; /* at the last tick */
+    int64_t match_again_us;   /* it failed: not before */
+    char *match_trouble;      /* why it failed; NULL */
+    struct recheck *rechecks; /* one a step; NULL: no step asks its source again */
+    double rate_per_s;        /* ended tasks, smoothed */
+    uint64_t rate_ended;      /* at the last tick */
     int64_t rate_at_us;
 };
 
@@ -115,6 +116,15 @@ void worker_free_if_gone(struct runner_worker *worker);
 /* withdraw.c */
 void withdraw_look(
     struct runner *runner); /* is there a run whose recipients are to be looked at? */
+
+/* recheck.c: `step` is an index of run->steps */
+void recheck_open(struct run *run); /* which steps of its definition ask again? */
+void recheck_close(struct run *run);
+bool recheck_wanted(const struct run *run, size_t step);
+/* Up to `limit` tasks that may be claimed now, in `ranges`, which the caller frees. How many ranges. */
+size_t recheck_take(struct run *run, size_t step, uint64_t limit, struct journal_range **ranges);
+void recheck_ask(struct runner *runner, struct run *run, size_t step); /* unless it is under way */
+const char *recheck_trouble(const struct run *run);                    /* NULL: none */
 
 /* recovery.c */
 void recovery_begin(struct runner *runner, const struct instance_row *row);

@@ -155,6 +155,7 @@ void run_release(struct runner *runner, struct run *run)
     run->journal = NULL;
     json_decref(run->definition);
     run->definition = NULL;
+    recheck_close(run);
     store_submit(runner->is.store, &work->work);
 }
 
@@ -183,6 +184,7 @@ void run_opened(struct runner *runner, struct run *run, struct journal *journal,
     json_decref(run->definition);
     run->definition = json_incref(definition);
     set_retries(runner, run);
+    recheck_open(run);
     run->rate_at_us = 0;
     run->matched = journal_mark(journal);
     run->must_match = runner->suppression;
@@ -667,7 +669,7 @@ static json_t *reason_json(const struct runner *runner, const struct run *run)
 {
     if (*run->row.reason)
         return json_string(run->row.reason);
-    if (*run->match_trouble)
+    if (run->match_trouble)
         return json_string(run->match_trouble);
     for (size_t i = 0; run->row.state == RUN_RUNNING && i < run->step_count; i++) {
         const struct runner_action *action = runner_find_action(runner, run->steps[i].action);
@@ -676,6 +678,8 @@ static json_t *reason_json(const struct runner *runner, const struct run *run)
         if (*action->trouble)
             return json_sprintf("waits for action »%s«: %s", run->steps[i].action, action->trouble);
     }
+    if (run->row.state == RUN_RUNNING && recheck_trouble(run))
+        return json_string(recheck_trouble(run));
     return json_null();
 }
 
@@ -922,6 +926,8 @@ void runner_free(struct runner *runner)
         next = run->next;
         journal_close(run->journal);
         json_decref(run->definition);
+        recheck_close(run);
+        free(run->match_trouble);
         free(run);
     }
     free(runner->actions);

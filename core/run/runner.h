@@ -35,6 +35,9 @@ struct runner_options {
     void *context;
     void (*send)(void *context, void *worker,
                  const struct buffer *frames); /* copy the bytes to that worker */
+    /* What a reader's request says of the sources that this frozen definition reads, as they are
+     * configured now: a new reference, or NULL with the reason. */
+    json_t *(*sources)(void *context, const json_t *definition, struct error *error);
     /* A run ended, failed, paused or began, or an instance was recovered: for logs, status and
      * whoever waits. May be NULL. */
     void (*changed)(void *context);

@@ -311,14 +311,15 @@ static void on_matched(uv_work_t *pool, int status)
     struct match *match = pool->data;
     struct run *run = match->run;
     (void)status;
-    run->match_trouble[0] = '\0';
+    free(run->match_trouble);
+    run->match_trouble = NULL;
     if (match->failed) {
         log_error("run %lld: whom the suppression list names cannot be told: %s",
                   (long long)run->row.number, match->error.message);
-        snprintf(run->match_trouble, sizeof run->match_trouble,
-                 "the suppression list cannot be compared with the recipients: %.300s; tried again "
-                 "every 5 s",
-                 match->error.message);
+        run->match_trouble =
+            memory_format("the suppression list cannot be compared with the recipients: %s; tried "
+                          "again every 5 s",
+                          match->error.message);
         run->match_again_us = clock_monotonic_us() + AGAIN_US;
     }
     if (match->failed || match->runner->over || run->closing || !run->journal)

@@ -41,8 +41,8 @@ struct run_row {
     int64_t recipients;
     char left_out[512]; /* JSON object reason → count */
     char purpose[16]; /* "advertising", "information", "mandatory"; "": of a run before version 2 */
-    char purpose_reason[1024]; /* why it may pass over objections; "" */
-    char consent_reason[1024]; /* why it may reach people who gave no consent of their own; "" */
+    char purpose_reason[256]; /* why it may pass over objections; "" */
+    char consent_reason[256]; /* why it may reach people who gave no consent of their own; "" */
 };
 
 /* A worker instance that claims may name, until its log is read to the end. */

@@ -255,3 +255,76 @@ def test_entries_that_were_there_are_known_before_a_run_begins(site):
     run = site.start_run("leer")
     site.wait_run(run, "done")
     assert site.acts()["7"] == site.acts()["9"] == 0 and sum(site.acts().values()) == 398
+
+
+# ---- asked again before delivery
+
+def gone(site, run, step=1):
+    return {ordinal: text for ordinal, (status, text) in site.outcomes(run, step).items() if status == "skipped"}
+
+
+def begin_rechecked(site, recipients=2500, **more):
+    site.start(customers=recipients, actions={"null": {"plugin": "nothing", "concurrency": 8}})
+    site.campaign("leer", [{"name": "eins", "action": "null", "recheck": True,
+                            "parameters": {"journal": site.act_file, "delay_ms": 5}}], **more)
+    return site.start_run("leer")
+
+
+def change_source(site, statement):
+    db = sqlite3.connect(site.customers_db, timeout=10)
+    with db:
+        db.execute(statement)
+    db.close()
+
+
+def test_who_is_no_longer_selected_is_skipped_and_says_so(site):
+    run = begin_rechecked(site, filter="ort <> 'Wien'")
+    wait_acts(site, 100)
+    change_source(site, "DELETE FROM kunde WHERE id > 2300")
+    change_source(site, "UPDATE kunde SET ort = 'Wien' WHERE id = 2222")
+    site.wait_run(run, "done")
+    totals_add_up(site, run, site.run(run)["recipients"])
+    with sqlite3.connect(f"file:{site.state}/runs/{run}.0.rows.db?mode=ro&immutable=1", uri=True) as rows:
+        keys = {ordinal: int(key) for ordinal, key in rows.execute("SELECT ordinal, key FROM recipient")}
+    left = {keys[ordinal]: text for ordinal, text in gone(site, run).items()}
+    assert left.pop(2222) == "no longer selected: filter"
+    assert set(left) == {key for key in keys.values() if key > 2300}
+    assert set(left.values()) == {"no longer selected: not in the query any more"}
+    acts = site.acts()
+    assert {int(key) for key in acts} == set(keys.values()) - set(left) - {2222} and max(acts.values()) == 1
+
+
+def test_a_source_that_is_down_holds_up_its_step_alone(site):
+    site.start(customers=200, actions={"null": {"plugin": "nothing", "concurrency": 8}})
+    parameters = {"journal": site.act_file, "delay_ms": 1}
+    site.campaign("leer", [{"name": "eins", "action": "null", "parameters": {"journal": f"{site.act_file}.1", "delay_ms": 20}},
+                           {"name": "zwei", "action": "null", "after": 1, "recheck": True, "parameters": parameters}])
+    run = site.start_run("leer")
+    until(lambda: sum(site.acts(f"{site.act_file}.1").values()) >= 20, what="the first step to be under way")
+    site.api("POST", f"/v1/runs/{run}/pause")
+    hidden = site.customers_db.with_suffix(".away")
+    site.customers_db.rename(hidden)
+    site.restart()
+    before = sum(site.acts().values())
+    site.api("POST", f"/v1/runs/{run}/resume")
+    until(lambda: site.steps(run)["eins"]["delivered"] == 200, what="the first step to go on")
+    reason = until(lambda: site.run(run)["reason"], what="the reason")
+    assert "»zwei«" in reason and "asked again" in reason, reason
+    assert sum(site.acts().values()) == before and site.run(run)["state"] == "running"
+    hidden.rename(site.customers_db)
+    site.restart()  # else within 30 s
+    site.wait_run(run, "done")
+    assert sum(site.acts().values()) == 200 and site.steps(run)["zwei"]["delivered"] == 200
+
+
+def test_asking_again_survives_deaths(site):
+    run = begin_rechecked(site)
+    for moment in (50, 700, 1500):
+        wait_acts(site, moment)
+        site.kill_workers() if moment == 700 else None
+        site.restart(signal.SIGKILL)
+    change_source(site, "DELETE FROM kunde WHERE id = 2500")
+    site.wait_run(run, "done", timeout=40)
+    step = totals_add_up(site, run, 2500)["eins"]
+    assert max(site.acts().values()) == 1 and step["unknown"] <= 8
+    assert 2500 in gone(site, run) and site.acts()["2500"] == 0

@@ -1,0 +1,380 @@
+/*
+ * Steps that ask the source again before delivery. What waits of such a step is not claimed as it comes: the first thousand are
+ * looked up in the rows file (pool), a reader asks the source which of their keys it does not select any more, those are
+ * withdrawn, and the others may be claimed for half a minute. Whoever was given back, or put off, is asked about again.
+ *
+ *   peek (store) → keys (pool) → reader → withdraw (store) → cleared, until claimed or too old
+ *
+ * A source that cannot be asked holds up its step alone.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "run/internal.h"
+#include "store/sql.h"
+
+#define KEYS_AT_ONCE 1000
+#define CLEARED_US INT64_C(30000000)
+#define AGAIN_US INT64_C(30000000)
+
+struct recheck {
+    bool wanted;
+    bool asking;
+    struct journal_range *cleared; /* may be claimed; ascending */
+    size_t count, room;
+    int64_t cleared_until_us, again_us; /* monotonic */
+    char trouble[512];                  /* why the source cannot be asked; "" */
+};
+
+struct asking {
+    struct store_work work; /* first */
+    uv_work_t pool;
+    struct runner *runner;
+    struct run *run;
+    struct recheck *recheck;
+    int step;
+    struct journal_range ranges[KEYS_AT_ONCE];
+    size_t range_count;
+    char *rows_path;
+    uint64_t ordinals[KEYS_AT_ONCE];
+    char *reasons[KEYS_AT_ONCE]; /* why it is gone; NULL: it is not */
+    json_t *keys;                /* as many texts */
+    size_t count;
+    struct journal_withdrawal withdrawals[KEYS_AT_ONCE];
+    size_t gone;
+    int64_t asked_us;
+    bool failed;
+    struct error error;
+};
+
+/* ---- of a run ---- */
+
+static size_t step_index(const struct run *run, int number)
+{
+    size_t i = 0;
+    while (i < run->step_count && run->steps[i].number != number)
+        i++;
+    return i;
+}
+
+void recheck_open(struct run *run)
+{
+    size_t index;
+    json_t *step;
+    recheck_close(run);
+    json_array_foreach(json_object_get(run->definition, "steps"), index, step) {
+        size_t i = step_index(run, (int)json_integer_value(json_object_get(step, "number")));
+        if (i == run->step_count || !json_is_true(json_object_get(step, "recheck")))
+            continue;
+        if (!run->rechecks)
+            run->rechecks = memory_array(run->step_count, sizeof *run->rechecks);
+        run->rechecks[i].wanted = true;
+    }
+}
+
+void recheck_close(struct run *run)
+{
+    for (size_t i = 0; run->rechecks && i < run->step_count; i++)
+        free(run->rechecks[i].cleared);
+    free(run->rechecks);
+    run->rechecks = NULL;
+}
+
+const char *recheck_trouble(const struct run *run)
+{
+    for (size_t i = 0; run->rechecks && i < run->step_count; i++)
+        if (*run->rechecks[i].trouble)
+            return run->rechecks[i].trouble;
+    return NULL;
+}
+
+bool recheck_wanted(const struct run *run, size_t step)
+{
+    return run->rechecks && run->rechecks[step].wanted;
+}
+
+/* ---- what was found out ---- */
+
+static void add_cleared(struct recheck *recheck, uint64_t ordinal)
+{
+    struct journal_range *last = recheck->count ? &recheck->cleared[recheck->count - 1] : NULL;
+    if (last && last->last + 1 == ordinal) {
+        last->last = ordinal;
+        return;
+    }
+    if (recheck->count == recheck->room) {
+        recheck->room = recheck->room ? recheck->room * 2 : 16;
+        recheck->cleared =
+            memory_resize(recheck->cleared, recheck->room * sizeof *recheck->cleared);
+    }
+    recheck->cleared[recheck->count++] = (struct journal_range){.first = ordinal, .last = ordinal};
+}
+
+size_t recheck_take(struct run *run, size_t step, uint64_t limit, struct journal_range **ranges)
+{
+    struct recheck *recheck = &run->rechecks[step];
+    size_t taken = 0;
+    if (clock_monotonic_us() > recheck->cleared_until_us)
+        recheck->count = 0;
+    *ranges = memory_array(recheck->count + 1, sizeof **ranges);
+    while (taken < recheck->count && limit) {
+        struct journal_range *range = &recheck->cleared[taken];
+        uint64_t tasks = range->last - range->first + 1;
+        (*ranges)[taken] = *range;
+        if (tasks > limit) { /* the rest of it stays */
+            (*ranges)[taken].last = range->first + limit - 1;
+            range->first += limit;
+            memmove(recheck->cleared, range, (recheck->count - taken) * sizeof *range);
+            recheck->count -= taken;
+            return taken + 1;
+        }
+        limit -= tasks;
+        taken++;
+    }
+    memmove(recheck->cleared, recheck->cleared + taken,
+            (recheck->count - taken) * sizeof *recheck->cleared);
+    recheck->count -= taken;
+    return taken;
+}
+
+/* ---- asking: its end ---- */
+
+static void over(struct asking *asking)
+{
+    struct runner *runner = asking->runner;
+    struct run *run = asking->run;
+    asking->recheck->asking = false;
+    runner->recoveries--;
+    run->pending--;
+    for (size_t i = 0; i < asking->count; i++)
+        free(asking->reasons[i]);
+    json_decref(asking->keys);
+    free(asking->rows_path);
+    free(asking);
+    run_check_end(runner, run);
+    run_release(runner, run);
+    dispatch_soon(runner);
+}
+
+static bool is_void(const struct asking *asking)
+{
+    return asking->runner->over || asking->run->closing || !asking->run->journal;
+}
+
+static void fail(struct asking *asking, const struct error *error)
+{
+    struct recheck *recheck = asking->recheck;
+    const struct run *run = asking->run;
+    const char *step = run->steps[step_index(run, asking->step)].name;
+    bool said = *recheck->trouble;
+    snprintf(recheck->trouble, sizeof recheck->trouble,
+             "step »%.60s« waits: the source cannot say who is still selected: %.300s; it is asked "
+             "again every 30 s",
+             step, error->message);
+    text_cut_utf8(recheck->trouble, sizeof recheck->trouble - 1);
+    recheck->again_us = clock_monotonic_us() + AGAIN_US;
+    if (!said && !asking->runner->quiet)
+        log_warning("run %lld (%s): %s", (long long)run->row.number, run->row.campaign,
+                    recheck->trouble);
+    runner_note(asking->runner);
+    over(asking);
+}
+
+/* ---- withdraw who is gone, clear the others ---- */
+
+static void clear_rest(struct asking *asking)
+{
+    struct recheck *recheck = asking->recheck;
+    recheck->count = 0;
+    recheck->cleared_until_us = asking->asked_us + CLEARED_US;
+    recheck->trouble[0] = '\0';
+    for (size_t i = 0; i < asking->count; i++)
+        if (!asking->reasons[i])
+            add_cleared(recheck, asking->ordinals[i]);
+    over(asking);
+}
+
+static int apply_gone(struct store_work *work, struct error *error)
+{
+    struct asking *asking = (struct asking *)work;
+    uint64_t skipped;
+    return journal_withdraw(asking->run->journal, asking->withdrawals, asking->gone, &skipped,
+                            error);
+}
+
+static void on_gone(struct store_work *work, const struct error *failed)
+{
+    struct asking *asking = (struct asking *)work;
+    if (failed || is_void(asking))
+        over(asking);
+    else
+        clear_rest(asking);
+}
+
+static void withdraw_gone(struct asking *asking)
+{
+    for (size_t i = 0; i < asking->count; i++)
+        if (asking->reasons[i])
+            asking->withdrawals[asking->gone++] = (struct journal_withdrawal){
+                .step = asking->step, .ordinal = asking->ordinals[i], .text = asking->reasons[i]};
+    if (!asking->gone) {
+        clear_rest(asking);
+        return;
+    }
+    asking->work = (struct store_work){.database = &asking->run->journal->database,
+                                       .apply = apply_gone,
+                                       .done = on_gone,
+                                       .keep = true};
+    store_submit(asking->runner->is.store, &asking->work);
+}
+
+/* ---- ask the source ---- */
+
+static void note_gone(struct asking *asking, const json_t *gone)
+{
+    size_t index;
+    json_t *one, *key, *places = json_object();
+    json_array_foreach(asking->keys, index, key)
+        json_object_set_new(places, json_string_value(key), json_integer((json_int_t)index));
+    json_array_foreach((json_t *)gone, index, one) {
+        const char *name = json_string_value(json_object_get(one, "key"));
+        const char *reason = json_string_value(json_object_get(one, "reason"));
+        const json_t *place = name ? json_object_get(places, name) : NULL;
+        size_t at = (size_t)json_integer_value(place);
+        if (place && !asking->reasons[at])
+            asking->reasons[at] = memory_format("no longer selected: %s", reason ? reason : "");
+    }
+    json_decref(places);
+}
+
+static void on_asked(void *context, const json_t *answer, const struct error *failed)
+{
+    struct asking *asking = context;
+    if (is_void(asking)) {
+        over(asking);
+    } else if (failed) {
+        fail(asking, failed);
+    } else {
+        note_gone(asking, json_object_get(answer, "gone"));
+        withdraw_gone(asking);
+    }
+}
+
+static void ask_source(struct asking *asking)
+{
+    struct runner *runner = asking->runner;
+    FREE_CLEAN char *list = memory_format("%s/reading/suppression.db", runner->state_dir);
+    struct error error;
+    json_t *sources = runner->is.sources(runner->is.context, asking->run->definition, &error);
+    if (!sources) {
+        fail(asking, &error);
+        return;
+    }
+    json_t *request = reader_request("recheck", sources, asking->run->definition);
+    json_object_set(request, "keys", asking->keys);
+    json_object_set_new(request, "step", json_integer(asking->step));
+    /* Without a copy of the list: newer objections are withdrawn by their own way. */
+    json_object_set_new(request, "suppression", json_string(access(list, R_OK) == 0 ? list : ""));
+    asking->asked_us = clock_monotonic_us();
+    reader_start(runner->is.loop, request, on_asked, asking);
+    json_decref(request);
+    json_decref(sources);
+}
+
+/* ---- whose turn it is ---- */
+
+static int read_keys(struct asking *asking, sqlite3 *rows, struct error *error)
+{
+    STATEMENT_CLEAN sqlite3_stmt *select = sql_prepare(rows,
+                                                       "SELECT ordinal, key\n"
+                                                       "FROM recipient\n"
+                                                       "WHERE ordinal BETWEEN ?1 AND ?2\n"
+                                                       "ORDER BY ordinal",
+                                                       error);
+    int more = select ? 0 : -1;
+    for (size_t i = 0; more == 0 && i < asking->range_count; i++) {
+        sqlite3_bind_int64(select, 1, (int64_t)asking->ranges[i].first);
+        sqlite3_bind_int64(select, 2, (int64_t)asking->ranges[i].last);
+        while ((more = sql_row(select, error)) > 0 && asking->count < KEYS_AT_ONCE) {
+            json_t *key = json_string(sql_text(select, 1));
+            /* One that is no text for JSON cannot be asked about, and is gone by that. */
+            if (!key)
+                asking->reasons[asking->count] =
+                    memory_text("no longer selected: its key is not UTF-8");
+            json_array_append_new(asking->keys, key ? key : json_string(""));
+            asking->ordinals[asking->count++] = (uint64_t)sqlite3_column_int64(select, 0);
+        }
+    }
+    return more < 0 ? -1 : 0;
+}
+
+static void read_on_pool(uv_work_t *pool)
+{
+    struct asking *asking = pool->data;
+    FREE_CLEAN char *uri = memory_format("file:%s?immutable=1", asking->rows_path);
+    SQL_CLEAN sqlite3 *rows = NULL;
+    asking->keys = json_array();
+    if (sqlite3_open_v2(uri, &rows, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK) {
+        sql_error(rows, &asking->error, "open the run's rows");
+        asking->failed = true;
+        return;
+    }
+    asking->failed = read_keys(asking, rows, &asking->error) != 0;
+}
+
+static void on_keys(uv_work_t *pool, int status)
+{
+    struct asking *asking = pool->data;
+    (void)status;
+    if (is_void(asking) || asking->runner->quiet)
+        over(asking);
+    else if (asking->failed)
+        fail(asking, &asking->error);
+    else
+        ask_source(asking);
+}
+
+static int apply_peek(struct store_work *work, struct error *error)
+{
+    struct asking *asking = (struct asking *)work;
+    return journal_peek(asking->run->journal, asking->step, KEYS_AT_ONCE, asking->ranges,
+                        &asking->range_count, error);
+}
+
+static void on_peeked(struct store_work *work, const struct error *failed)
+{
+    struct asking *asking = (struct asking *)work;
+    if (failed)
+        asking->recheck->again_us = clock_monotonic_us() + 1000000;
+    if (failed || !asking->range_count || is_void(asking)) {
+        over(asking);
+        return;
+    }
+    asking->rows_path = runner_rows_path(asking->runner->state_dir, asking->run->row.number);
+    asking->pool.data = asking;
+    uv_queue_work(asking->runner->is.loop, &asking->pool, read_on_pool, on_keys);
+}
+
+void recheck_ask(struct runner *runner, struct run *run, size_t step)
+{
+    struct recheck *recheck = &run->rechecks[step];
+    if (recheck->asking || runner->quiet || clock_monotonic_us() < recheck->again_us)
+        return;
+    recheck->asking = true;
+    runner->recoveries++;
+    run->pending++;
+    struct asking *asking = memory_new(sizeof *asking);
+    asking->runner = runner;
+    asking->run = run;
+    asking->recheck = recheck;
+    asking->step = run->steps[step].number;
+    asking->work = (struct store_work){
+        .database = &run->journal->database, .apply = apply_peek, .done = on_peeked};
+    store_submit(runner->is.store, &asking->work);
+}
