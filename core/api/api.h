@@ -57,8 +57,8 @@ enum api_operation {
     API_SUPPRESSIONS_FEED, /* body: {"query", "group"} */
     API_DEFINITIONS_EXPORT,
     API_DEFINITIONS_IMPORT, /* body: {"document", "dry_run"} */
-    API_IMPORT_PUT,    /* subject: the table; bytes, size: CSV; encoding, separator or NULL */
-    API_IMPORT_DELETE, /* subject: the table */
+    API_IMPORT_PUT,         /* subject: the table; bytes, size: CSV; encoding, separator or NULL */
+    API_IMPORT_DELETE,      /* subject: the table */
     API_RUNS,               /* limit or 0 */
     API_RUN,                /* run */
     API_RUN_TASKS,          /* run; outcome, step, recipient or NULL, limit or 0 */
@@ -84,9 +84,9 @@ struct api_request {
     const char *outcome;
     const char *value;
     const char *encoding, *separator; /* of a CSV file */
-    int64_t id;    /* > 0 */
-    int64_t after; /* >= 0: list what stands behind this id */
-    json_t *body;  /* an object, borrowed; never NULL where JSON is taken (empty if none came) */
+    int64_t id;                       /* > 0 */
+    int64_t after;                    /* >= 0: list what stands behind this id */
+    json_t *body; /* an object, borrowed; never NULL where JSON is taken (empty if none came) */
     const char *bytes; /* a body that is not JSON, followed by a zero byte */
     size_t size;
     uid_t uid;        /* who asks */

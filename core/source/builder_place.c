@@ -12,8 +12,9 @@ size_t place_enter(struct place *place, const char *format, ...)
     size_t back = place->path.size;
     va_list arguments;
     va_start(arguments, format);
-    buffer_vprintf(&place->path, back || *format == '[' ? format : format + (*format == '.'),
-                   arguments);
+    if (!back && *format == '.')
+        format++;
+    buffer_vprintf(&place->path, format, arguments);
     va_end(arguments);
     return back;
 }

@@ -297,7 +297,7 @@ static int append_built(const char *condition, const json_t *columns, json_t *va
 int condition_append(const struct condition_name *name, const char *condition,
                      const json_t *columns, json_t *values, struct buffer *sql, struct error *error)
 {
-    struct error why;
+    struct error why = {.code = ERROR_NONE};
     bool built = condition[strspn(condition, " \t\r\n")] == '{';
     if ((built ? append_built : append_expression)(condition, columns, values, sql, &why) == 0)
         return 0;

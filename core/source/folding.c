@@ -69,7 +69,7 @@ static int by_letter(const void *a, const void *b)
 /* What ICU ignores ("" is as good) gets no rank. */
 static void rank_ascii(void)
 {
-    char letters[128];
+    char letters[128] = "";
     size_t count = 0;
     for (char c = 1; c < 127; c++)
         if (compare_by_icu(&c, 1, "", 0) != 0)

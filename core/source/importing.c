@@ -28,7 +28,8 @@ static size_t german_letters(const struct buffer *file, const char *letters)
 {
     size_t count = 0;
     for (size_t i = 0; i < file->size; i++)
-        count += file->data[i] < 0 && strchr(letters, file->data[i]);
+        count += (unsigned char)file->data[i] >= 0x80 &&
+                 memchr(letters, file->data[i], strlen(letters)) != NULL;
     return count;
 }
 
