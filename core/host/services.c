@@ -181,12 +181,12 @@ static const char *host_idempotency_key(campaignd_task handle)
 
 /* ---- details and members ---- */
 
-static struct details *details_of(struct task *task)
+static struct lists *lists_of(struct task *task)
 {
     struct task_data *data = task_data(task);
-    if (!data->details)
-        data->details = details_open(task->job->rows, (int64_t)task->log.ordinal);
-    return data->details;
+    if (!data->lists)
+        data->lists = lists_open(task->job->rows, (int64_t)task->log.ordinal);
+    return data->lists;
 }
 
 static const struct rows_detail *detail_group(campaignd_task handle, uint32_t group)
@@ -209,7 +209,7 @@ static const char *host_detail_name(campaignd_task handle, uint32_t group)
 
 static int64_t host_detail_rows(campaignd_task handle, uint32_t group)
 {
-    return detail_group(handle, group) ? details_count(details_of(find(handle)), (int)group) : -1;
+    return detail_group(handle, group) ? lists_count(lists_of(find(handle)), (int)group) : -1;
 }
 
 static uint32_t host_detail_columns(campaignd_task handle, uint32_t group)
@@ -229,14 +229,13 @@ static int32_t host_detail(campaignd_task handle, uint32_t group, int64_t row, u
 {
     bool is_there = column < host_detail_columns(handle, group);
     return give_value(
-        is_there ? details_cell(details_of(find(handle)), (int)group, row, (int)column) : NULL,
-        out);
+        is_there ? lists_cell(lists_of(find(handle)), (int)group, row, (int)column) : NULL, out);
 }
 
 static uint32_t host_members(campaignd_task handle)
 {
     struct task *task = find(handle);
-    int64_t count = task ? details_count(details_of(task), ROWS_MEMBERS) : 0;
+    int64_t count = task ? lists_count(lists_of(task), ROWS_MEMBERS) : 0;
     return count > 0 ? (uint32_t)count : 0;
 }
 
@@ -245,7 +244,7 @@ static int32_t host_member(campaignd_task handle, uint32_t index, uint32_t colum
 {
     bool is_there = column < host_columns(handle);
     return give_value(
-        is_there ? details_cell(details_of(find(handle)), ROWS_MEMBERS, index, (int)column) : NULL,
+        is_there ? lists_cell(lists_of(find(handle)), ROWS_MEMBERS, index, (int)column) : NULL,
         out);
 }
 

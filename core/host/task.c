@@ -72,7 +72,7 @@ static void free_data(struct task_data *data)
         return;
     arena_free(data->arena);
     outcome_free(&data->held);
-    details_close(data->details);
+    lists_close(data->lists);
     free(data);
 }
 
@@ -98,8 +98,8 @@ static void clear_data(struct task_data *data)
 {
     arena_reset(data->arena);
     outcome_free(&data->held);
-    details_close(data->details);
-    data->details = NULL;
+    lists_close(data->lists);
+    data->lists = NULL;
     data->document_count = 0;
     data->unsynced = data->disk_failed = false;
     data->key[0] = 0;

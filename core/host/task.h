@@ -27,8 +27,8 @@
 #include "base/memory.h"
 #include "campaignd/action.h"
 #include "host/batch.h"
-#include "host/details.h"
 #include "host/idempotency.h"
+#include "host/lists.h"
 #include "host/pool.h"
 #include "wire/outcome.h"
 #include "wire/tasklog.h"
@@ -67,7 +67,7 @@ struct task_data {
     char failure[512];
     struct outcome held; /* in SETTLING */
     char key[IDEMPOTENCY_KEY_SIZE];
-    struct details *details;         /* NULL: nobody asked for any */
+    struct lists *lists;             /* NULL: nobody asked for any */
     struct inline_document *inlined; /* a preview's: earlier documents */
     uint32_t inlined_count;
     struct inline_document *made; /* a preview's own */

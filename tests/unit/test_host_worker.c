@@ -364,6 +364,20 @@ static void plugins_that_are_none_are_refused(void **state)
     expect_refusal(*state, "both_tiers", NULL, "both of deliver() and send()");
     expect_refusal(*state, "no_tier", NULL, "none of deliver() and send()");
     expect_refusal(*state, "odd_flags", NULL, "0x100000");
+    expect_refusal(*state, "odd_channel", NULL, "its channel »pigeon« is none");
+}
+
+static void plugins_of_the_abi_before_still_work(void **state)
+{
+    struct core *core = *state;
+    make_rows(core, 20, "{}", NULL);
+    start_job(core, "old_abi", NULL);
+    assert_non_null(strstr(core->message, "\"abi\":1,"));
+    assert_non_null(strstr(core->message, "\"channel\":\"\""));
+    send_claim(core, 1, 1, 20);
+    await_answers(core, 20);
+    assert_int_equal(core->last.status, OUTCOME_DELIVERED);
+    stop_worker(core);
 }
 
 static void faults_of_settings_name_file_and_line(void **state)
@@ -457,6 +471,7 @@ int main(void)
         WORKER_TEST(tasks_wait_for_the_log_to_be_granted),
         WORKER_TEST(faults_of_a_plugin_end_in_the_log_only),
         WORKER_TEST(plugins_that_are_none_are_refused),
+        WORKER_TEST(plugins_of_the_abi_before_still_work),
         WORKER_TEST(faults_of_settings_name_file_and_line),
         WORKER_TEST(describe_says_what_is_declared_and_ends),
         WORKER_TEST(step_that_cannot_work_fails_before_any_recipient),
