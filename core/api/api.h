@@ -55,6 +55,7 @@ enum api_operation {
     API_SUPPRESSIONS_IMPORT, /* body: {"csv"} */
     API_SUPPRESSIONS_EXPORT,
     API_SUPPRESSIONS_FEED, /* body: {"query", "group"} */
+    API_PERSON,            /* subject: a recipient's key */
     API_DEFINITIONS_EXPORT,
     API_DEFINITIONS_IMPORT, /* body: {"document", "dry_run"} */
     API_IMPORT_PUT,         /* subject: the table; bytes, size: CSV; encoding, separator or NULL */

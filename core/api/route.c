@@ -65,6 +65,7 @@ static const struct route routes[] = {
     {"POST", "suppressions/import", API_SUPPRESSIONS_IMPORT, ROUTE_BODY_REQUIRED, 0},
     {"GET", "suppressions/export", API_SUPPRESSIONS_EXPORT, ROUTE_BODY_NONE, 0},
     {"POST", "suppressions/feed", API_SUPPRESSIONS_FEED, ROUTE_BODY_REQUIRED, 0},
+    {"GET", "persons/SUBJECT", API_PERSON, ROUTE_BODY_NONE, 0},
     {"GET", "definitions", API_DEFINITIONS_EXPORT, ROUTE_BODY_NONE, 0},
     {"POST", "definitions", API_DEFINITIONS_IMPORT, ROUTE_BODY_REQUIRED, 0},
     {"PUT", "imports/SUBJECT", API_IMPORT_PUT, ROUTE_BODY_CSV, TAKES_ENCODING | TAKES_SEPARATOR},

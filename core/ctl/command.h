@@ -117,6 +117,7 @@ int suppressions_feed(struct invocation *invocation);
 /* exchange.c */
 int definitions_export(struct invocation *invocation);
 int definitions_import(struct invocation *invocation);
+int persons_export(struct invocation *invocation);
 
 /* runs.c; the verb of the command is the API's */
 int runs_list(struct invocation *invocation);

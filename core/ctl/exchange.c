@@ -1,4 +1,4 @@
-/* All definitions as one file. */
+/* All definitions as one file, and all that is held on one person. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,4 +68,12 @@ int definitions_import(struct invocation *invocation)
     else
         print_changes(reply.json, invocation->dry_run);
     return EXIT_OK;
+}
+
+int persons_export(struct invocation *invocation)
+{
+    FREE_CLEAN char *path = client_path("persons", invocation->arguments[0], NULL);
+    REPLY_CLEAN struct reply reply = {0};
+    int code = client_call(invocation, "GET", path, NULL, &reply);
+    return code ? code : output_json(invocation, reply.json);
 }

@@ -94,6 +94,7 @@ const struct command commands[] = {
      suppressions_export},
     {"suppress", "feed", "QUERY", 1, 1, OPTION_GROUP, MESSAGE_HELP_SUPPRESS_FEED,
      suppressions_feed},
+    {"person", "export", "KEY", 1, 1, OPTION_OUTPUT, MESSAGE_HELP_PERSON_EXPORT, persons_export},
     {"export", NULL, "", 0, 0, OPTION_OUTPUT, MESSAGE_HELP_EXPORT, definitions_export},
     {"import", NULL, "FILE", 1, 1, OPTION_DRY_RUN, MESSAGE_HELP_IMPORT, definitions_import},
     {"plugin", "list", "", 0, 0, 0, MESSAGE_HELP_PLUGIN_LIST, site_plugins},

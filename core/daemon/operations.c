@@ -15,6 +15,7 @@
 #include "daemon/daemon.h"
 #include "daemon/exchange.h"
 #include "daemon/imports.h"
+#include "daemon/persons.h"
 #include "daemon/previewing.h"
 #include "daemon/queries.h"
 #include "daemon/rights.h"
@@ -463,6 +464,9 @@ void operations_call(void *context, struct api_request *request)
     case API_SUPPRESSIONS_EXPORT:
     case API_SUPPRESSIONS_FEED:
         suppressions_call(daemon, request);
+        break;
+    case API_PERSON:
+        persons_call(daemon, request);
         break;
     case API_IMPORT_PUT:
     case API_IMPORT_DELETE:

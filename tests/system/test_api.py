@@ -91,6 +91,7 @@ COMMANDS = [
     ("suppress import", ["SUPPRESSIONS"], "added", "hinzugefügt", "added"),
     ("suppress feed", ["alle"], "added", "hinzugefügt", "added"),
     ("suppress remove", ["1"], "is off", "ist von der", None),
+    ("person export", ["1"], '"runs"', '"runs"', "runs"),
     ("export", [], "campaignd-definitions", "campaignd-definitions", "format"),
     ("import", ["DEFINITIONS"], "definitions taken", "Definitionen übernommen", "unchanged"),
     ("campaign start", ["lang", "--force"], "has started", "hat begonnen", "run"),

@@ -328,3 +328,65 @@ def test_asking_again_survives_deaths(site):
     step = totals_add_up(site, run, 2500)["eins"]
     assert max(site.acts().values()) == 1 and step["unknown"] <= 8
     assert 2500 in gone(site, run) and site.acts()["2500"] == 0
+
+
+# ---- all that is held on one person
+
+def test_all_that_is_held_on_a_person_is_told(site):
+    site.start(customers=5, actions={"letters": {"plugin": "print"}, "null": {"plugin": "nothing"}})
+    site.report("Brief", "<p>{{name}}</p>")
+    site.query(fields=[{"name": "email", "role": "email", "label_de": "E-Mail", "label_en": "E-mail"}])
+    site.campaign("brief", [{"name": "brief", "action": "letters", "parameters": {"report": "Brief"}}])
+    site.campaign("ohne", [{"name": "eins", "action": "null", "parameters": {}}], filter="id <> 3")
+    site.campaign("weg", [{"name": "eins", "action": "null", "parameters": {}}], picks={"in": ["3"], "out": ["1"]})
+    first, second = site.start_run("brief"), site.start_run("ohne")
+    site.wait_run(first, "done")
+    site.wait_run(second, "done")
+    by_address, by_key = suppress(site, "kunde3@example.org"), suppress(site, "3", kind="person", scope="advertising")
+    suppress(site, "4", kind="person")
+    told = site.api("GET", "/v1/persons/3")
+    assert [run["run"] for run in told["runs"]] == [second, first] and not told["more"] and told["unreadable"] == []
+    left, letter = told["runs"]
+    assert [out["reason"] for out in left["left_out"]] == ["filter"] and "tasks" not in left
+    assert letter["as"] == "recipient" and letter["left_out"] == []
+    columns = {column["name"]: column for column in letter["columns"]}
+    assert columns["email"]["value"] == "kunde3@example.org" and columns["email"]["label_de"] == "E-Mail"
+    assert [(task["step"], task["outcome"]) for task in letter["tasks"]] == [("brief", "delivered")]
+    [document] = letter["documents"]
+    assert len(document["hash"]) == 64 and document["file"].startswith(f"archive/{first}/")
+    content = site.api("GET", f"/v1/archive/{first}/{document['document']}", raw=True)
+    assert len(content) == document["size"] and content.startswith(b"%PDF")
+    assert {entry["id"] for entry in told["suppressions"]} == {by_address["id"], by_key["id"]}
+    assert [(pick["campaign"], pick["pick"]) for pick in told["picks"]] == [("weg", "in")]
+    nobody = site.api("GET", "/v1/persons/gibt%20es%20nicht")
+    assert not nobody["runs"] and not nobody["suppressions"] and not nobody["picks"]
+
+
+def test_a_member_of_a_household_is_found_by_his_own_key(site):
+    rows = [(n, f"Kind {n}", f"k{n}@example.org", f"Haushalt {n // 2}", "AT", None) for n in range(2, 6)]
+    site.customers(4, rows)
+    site.start(actions={"null": {"plugin": "nothing"}})
+    site.query(fields=[{"name": "ort", "role": "household"}, {"name": "email", "role": "email"}])
+    site.campaign("haus", [{"name": "eins", "action": "null", "parameters": {"journal": site.act_file, "delay_ms": 1}}],
+                  unit="household")
+    run = site.start_run("haus")
+    site.wait_run(run, "done")
+    [told] = site.api("GET", "/v1/persons/3")["runs"]
+    assert told["as"] == "member" and told["recipient"] == "2"
+    assert {column["name"]: column["value"] for column in told["columns"]}["email"] == "k3@example.org"
+    assert [task["outcome"] for task in told["tasks"]] == ["delivered"]
+
+
+def test_an_objection_of_one_member_keeps_the_whole_household(site):
+    rows = [(n, f"Kind {n}", f"k{n}@example.org", f"Haushalt {n // 2}", "AT", None) for n in range(2, 402)]
+    site.customers(400, rows)
+    site.start(actions={"null": {"plugin": "nothing", "concurrency": 2}})
+    site.query(fields=[{"name": "ort", "role": "household"}, {"name": "email", "role": "email"}])
+    site.campaign("haus", [{"name": "eins", "action": "null", "parameters": {"journal": site.act_file, "delay_ms": 20}}],
+                  unit="household")
+    run = site.start_run("haus")
+    wait_acts(site, 3)
+    suppress(site, "K401@example.org")
+    suppress(site, "399", kind="person")
+    until(lambda: len(skipped(site, run)) == 2, what="the two households to be taken back")
+    assert site.acts()["400"] == site.acts()["398"] == 0

@@ -328,6 +328,7 @@ static void every_path_leads_to_its_operation(void **state)
         {"POST", "/v1/suppressions/import", "{}", API_SUPPRESSIONS_IMPORT, 200},
         {"GET", "/v1/suppressions/export", NULL, API_SUPPRESSIONS_EXPORT, 200},
         {"POST", "/v1/suppressions/feed", "{}", API_SUPPRESSIONS_FEED, 200},
+        {"GET", "/v1/persons/4711%2Fa", NULL, API_PERSON, 200},
         {"GET", "/v1/definitions", NULL, API_DEFINITIONS_EXPORT, 200},
         {"POST", "/v1/definitions", "{}", API_DEFINITIONS_IMPORT, 200},
         {"GET", "/v1/runs", NULL, API_RUNS, 200},
@@ -425,6 +426,7 @@ static void wrong_paths_and_arguments_are_refused(void **state)
         {"GET", "/v1/suppressions?value=", 400},
         {"DELETE", "/v1/suppressions/0", 404},
         {"DELETE", "/v1/suppressions/a", 404},
+        {"GET", "/v1/persons/", 404},
         {"GET", "/v1/sources/a/rows", 404},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
