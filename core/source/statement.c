@@ -523,6 +523,8 @@ static int check_last(struct guard *guard)
 {
     while (is_symbol(&guard->after, ';')) /* nothing between them */
         guard->after = next_token(&guard->scan);
+    if (guard->scan.failed)
+        return -1;
     return guard->after.kind == TOKEN_END
                ? 0
                : REFUSE(guard, &guard->after, "holds a second statement (%s …); leave one SELECT",
