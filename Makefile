@@ -24,7 +24,7 @@ OPENED   := $(if $(filter yes,$(WITH_POSTGRES)),libpq) $(if $(filter yes,$(WITH_
 
 PACKAGES_BUILD := gcc make pkg-config libc6-dev libuv1-dev libsqlite3-dev libcurl4-openssl-dev libinih-dev \
     libmicrohttpd-dev libjansson-dev libarchive-dev libsodium-dev libpango1.0-dev libcairo2-dev libgumbo-dev \
-    libgmime-3.0-dev fonts-liberation2 $(and $(filter yes,$(WITH_POSTGRES)),libpq-dev) \
+    libgmime-3.0-dev libicu-dev fonts-liberation2 $(and $(filter yes,$(WITH_POSTGRES)),libpq-dev) \
     $(and $(filter yes,$(WITH_ODBC)),unixodbc-dev)
 PACKAGES_DEMO  := sqlite3 python3-minimal libpython3-stdlib
 PACKAGES_TEST  := $(PACKAGES_DEMO) libcmocka-dev python3-pytest python3-pytest-xdist python3-aiosmtpd python3-pikepdf \

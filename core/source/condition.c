@@ -136,8 +136,9 @@ void condition_bind(sqlite3_stmt *statement, const json_t *values)
 static int authorize(void *context, int action, const char *a, const char *b, const char *c,
                      const char *d)
 {
-    (void)context, (void)a, (void)c, (void)d;
-    bool outside = action == SQLITE_FUNCTION && b && strcasecmp(b, "load_extension") == 0;
+    (void)context, (void)c, (void)d;
+    bool outside = (action == SQLITE_FUNCTION && b && strcasecmp(b, "load_extension") == 0) ||
+                   (action == SQLITE_READ && a && strncasecmp(a, "sqlite_", 7) == 0);
     return !outside &&
                    (action == SQLITE_SELECT || action == SQLITE_READ || action == SQLITE_FUNCTION)
                ? SQLITE_OK

@@ -115,6 +115,22 @@ int folding_load(struct error *error)
 
 /* ---- comparing ---- */
 
+/* ICU's rules tell ß from ss; folded, they are the same. */
+static bool has_sharp_s(const char *text, size_t length)
+{
+    return memmem(text, length, "\u00df", 2) || memmem(text, length, "\u1e9e", 3);
+}
+
+static int compare_others(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    BUFFER_CLEAN struct buffer left = {0}, right = {0};
+    if (!has_sharp_s(a, a_length) && !has_sharp_s(b, b_length))
+        return compare_by_icu(a, a_length, b, b_length);
+    folding_fold(&left, a, a_length);
+    folding_fold(&right, b, b_length);
+    return compare_by_icu(buffer_string(&left), left.size, buffer_string(&right), right.size);
+}
+
 /* Two texts that differ first in two letters of ASCII, neither followed by anything that could
  * belong to it (a combining accent), need no ICU; nor do two that are all ASCII. */
 int folding_compare(const char *a, size_t a_length, const char *b, size_t b_length)
@@ -124,19 +140,19 @@ int folding_compare(const char *a, size_t a_length, const char *b, size_t b_leng
     for (size_t i = 0; i < shorter; i++) {
         uint8_t l = ranks[left[i]], r = ranks[right[i]];
         if (!l || !r)
-            return compare_by_icu(a, a_length, b, b_length);
+            return compare_others(a, a_length, b, b_length);
         if (l == r)
             continue;
         bool alone =
             (i + 1 == a_length || left[i + 1] < 0x80) && (i + 1 == b_length || right[i + 1] < 0x80);
-        return alone ? l - r : compare_by_icu(a, a_length, b, b_length);
+        return alone ? l - r : compare_others(a, a_length, b, b_length);
     }
     if (a_length == b_length)
         return 0;
     /* What the longer one has more may weigh nothing. */
     uint8_t next = a_length > shorter ? ranks[left[shorter]] : ranks[right[shorter]];
     if (!next)
-        return compare_by_icu(a, a_length, b, b_length);
+        return compare_others(a, a_length, b, b_length);
     return a_length > b_length ? 1 : -1;
 }
 
