@@ -1,6 +1,7 @@
 """The suppression list: entries, files, feeds; and objections that arrive while a run is under way take back what has not begun."""
 import csv
 import io
+import os
 import signal
 import sqlite3
 import threading
@@ -245,6 +246,63 @@ def test_objections_survive_the_death_of_core_and_worker(site, repetition):
     unknown = {ordinal for ordinal, (status, _) in site.outcomes(run).items() if status == "unknown"}
     assert not late - unknown, f"begun after the restart: {late - unknown}"
     assert len(left) > 300
+
+
+def withdrawn(site, run):
+    with site.journal(run) as db:
+        return {task & ((1 << 40) - 1) for task, in db.execute("SELECT task FROM withdrawn")}
+
+
+def end_after_a_death(site, run, suppressed, deadly):
+    """Kill, start again, wait for the end: whoever is on the list and had not begun by then is skipped."""
+    deadly()
+    until(lambda: not site.processes(), what="the processes to end")
+    acts = {int(key) for key in site.acts()}
+    site.start()
+    site.wait_run(run, "done", timeout=40)
+    left, late = nobody_was_reached_in_spite_of(site, run, RECIPIENTS, suppressed, acts)
+    unknown = {ordinal for ordinal, (status, _) in site.outcomes(run).items() if status == "unknown"}
+    assert not late - unknown, f"begun after the restart: {late - unknown}"
+    assert withdrawn(site, run) == set()
+    return left
+
+
+def test_a_death_between_the_entry_and_the_withdrawal_loses_nothing(site):
+    """The run's journal cannot be written when the entry is made, and the core dies before it can."""
+    run = begin_addressed(site, recipients=RECIPIENTS)
+    wait_acts(site, 50)
+    lock = sqlite3.connect(site.state / "runs" / f"{run}.db", isolation_level=None, timeout=10)
+    lock.execute("BEGIN IMMEDIATE")
+    suppressed = set(range(RECIPIENTS - 400, RECIPIENTS + 1))
+    import_csv(site, "email,scope\n" + "".join(f"kunde{n}@example.org,all\n" for n in suppressed))
+    time.sleep(0.3)
+
+    def deadly():
+        site.kill()
+        lock.execute("ROLLBACK")
+        lock.close()
+        assert withdrawn(site, run) == set() and not skipped(site, run)
+    assert end_after_a_death(site, run, suppressed, deadly) and sum(site.acts().values()) < RECIPIENTS
+
+
+@pytest.mark.parametrize("worker_lives", (True, False))
+def test_a_death_between_the_withdrawal_and_the_return_loses_nothing(site, worker_lives):
+    """The worker stands still when it is told to give back; then the core dies, and maybe the worker, too."""
+    run = begin_addressed(site, recipients=RECIPIENTS)
+    wait_acts(site, 50)
+    workers = site.kill_workers(signal.SIGSTOP)
+    with site.journal(run) as db:
+        held = {ordinal for first, last in db.execute("SELECT first, last FROM claim_range") for ordinal in range(first, last + 1)}
+    suppressed = {ordinal for ordinal in held if ordinal % 2}
+    import_csv(site, "key,scope\n" + "".join(f"{n},all\n" for n in suppressed))
+    until(lambda: withdrawn(site, run), what="what is held to be marked")
+
+    def deadly():
+        site.kill()
+        assert withdrawn(site, run)
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT if worker_lives else signal.SIGKILL)
+    assert end_after_a_death(site, run, suppressed, deadly)
 
 
 def test_entries_that_were_there_are_known_before_a_run_begins(site):
