@@ -210,59 +210,6 @@ static void check_details(struct checking *checking)
         }
 }
 
-/* ---- who may be reached ---- */
-
-static bool has_role(const struct checking *checking, const char *role)
-{
-    size_t index;
-    json_t *column;
-    json_array_foreach(json_object_get(checking->answer, "columns"), index, column)
-        if (strcmp(text_of(column, "role"), role) == 0)
-            return true;
-    return false;
-}
-
-static bool has_channel(const struct checking *checking, const char *channel)
-{
-    size_t index;
-    json_t *step;
-    json_array_foreach(json_object_get(checking->definition, "steps"), index, step) {
-        const json_t *description =
-            supervisor_description(checking->daemon->supervisor, text_of(step, "action"));
-        if (strcmp(text_of(description, "channel"), channel) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Who is sent advertising by mail or text message has agreed to it. */
-static void check_consent(struct checking *checking)
-{
-    static const struct {
-        const char *channel, *role;
-    } needed[] = {{"email", "consent_email"}, {"sms", "consent_sms"}};
-    const json_t *campaign = json_object_get(checking->definition, "campaign");
-    if (!checking->answer || strcmp(text_of(campaign, "purpose"), "advertising") != 0 ||
-        *text_of(campaign, "consent_reason"))
-        return;
-    checking->where = "query";
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
-        const char *role = needed[i].role;
-        if (!has_channel(checking, needed[i].channel) || has_role(checking, role))
-            continue;
-        FREE_CLEAN char *en = memory_format(
-            "the campaign is advertising, but no field has the role %s: give that role to the "
-            "column with the recipients' consent, or state the campaign's consent_reason",
-            role);
-        FREE_CLEAN char *de = memory_format(
-            "Die Kampagne ist Werbung, aber kein Feld hat die Rolle %s: die Rolle der Spalte mit "
-            "der Einwilligung der Empfänger geben oder den Grund (consent_reason) der Kampagne "
-            "nennen",
-            role);
-        add(checking, "error", en, de);
-    }
-}
-
 void check_definition(const struct daemon *daemon, const json_t *definition, const json_t *answer,
                       json_t *problems)
 {
@@ -277,7 +224,6 @@ void check_definition(const struct daemon *daemon, const json_t *definition, con
         check_report(&checking, name, report);
     check_fields(&checking);
     check_details(&checking);
-    check_consent(&checking);
     if (json_array_size(json_object_get(definition, "steps")))
         return;
     checking.where = "campaign";
