@@ -77,12 +77,24 @@ static int refuse_connection(const struct source *source, struct error *error)
                      source->name, diagnosis.text);
 }
 
+/* How long connecting may take, in seconds. */
+static int login_limit(const struct source_options *options)
+{
+    int64_t limit_us =
+        options->time_limit_us < LOGIN_LIMIT_US ? options->time_limit_us : LOGIN_LIMIT_US;
+    return (int)(limit_us / 1000000 + 1);
+}
+
 /* The connection string, the password in braces, where only a closing one has to be doubled, and
- * what else is wanted. */
+ * what else is wanted. MariaDB's driver knows the limit of ODBC, but does not keep it; it has one of
+ * its own, and of two the last counts. */
 static void write_connection_string(struct buffer *target, const struct source_options *options,
                                     const char *more)
 {
-    buffer_text(target, options->connection ? options->connection : "");
+    const char *connection = options->connection ? options->connection : "";
+    if (strcasestr(connection, "mariadb") || strcasestr(connection, "maodbc"))
+        buffer_printf(target, "CONN_TIMEOUT=%d;", login_limit(options));
+    buffer_text(target, connection);
     if (options->password && *options->password) {
         buffer_text(target, ";PWD={");
         for (const char *c = options->password; *c; c++)
@@ -96,15 +108,13 @@ static int connect_odbc(struct source *source, const struct source_options *opti
                         const char *more, struct error *error)
 {
     struct odbc_state *state = source->state;
-    int64_t login_us =
-        options->time_limit_us < LOGIN_LIMIT_US ? options->time_limit_us : LOGIN_LIMIT_US;
     struct buffer text = {0};
     size_t units;
     if (!SQL_SUCCEEDED(odbc.AllocHandle(SQL_HANDLE_DBC, state->environment, &state->connection)))
         return error_set(error, ERROR_SYSTEM, "source »%s«: unixODBC has no connection handle",
                          source->name);
     odbc.SetConnectAttrW(state->connection, SQL_ATTR_LOGIN_TIMEOUT,
-                         (SQLPOINTER)(intptr_t)(login_us / 1000000 + 1), SQL_IS_UINTEGER);
+                         (SQLPOINTER)(intptr_t)login_limit(options), SQL_IS_UINTEGER);
     odbc.SetConnectAttrW(state->connection, SQL_ATTR_ACCESS_MODE, (SQLPOINTER)SQL_MODE_READ_ONLY,
                          SQL_IS_UINTEGER);
     write_connection_string(&text, options, more);

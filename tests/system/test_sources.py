@@ -3,9 +3,8 @@ and PostgreSQL by ODBC as one of those that have nothing made for them."""
 import base64
 import contextlib
 import json
-import os
 import pathlib
-import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -377,6 +376,20 @@ def test_an_odbc_driver_that_is_not_there(tmp_path, mariadb):
     assert "Data source name not found" in refusal(database, "SELECT 1")
 
 
+@pytest.mark.parametrize("driver, connection", [
+    ("odbc", "Driver=MariaDB Unicode;SERVER=127.0.0.1;PORT={port};UID=reader;DATABASE=x"),
+    ("odbc", "Driver=PostgreSQL Unicode;Servername=127.0.0.1;Port={port};UID=reader;Database=x"),
+    ("postgres", "host=127.0.0.1 port={port} user=reader dbname=x connect_timeout=2"),
+], ids=["mariadb", "psqlodbc", "postgres"])
+def test_a_server_that_never_speaks_is_given_up(tmp_path, driver, connection):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        database = Database("sqlite", tmp_path, None)
+        database.source = {"driver": driver, "connection": connection.format(port=silent.getsockname()[1]), "password": PASSWORD}
+        begun = time.monotonic()
+        assert "cannot connect" in refusal(database, "SELECT 1", time_limit_us=1_000_000)
+        assert time.monotonic() - begun < 10 * PATIENCE
+
+
 @on_each
 def test_a_slow_query_ends_at_its_time_limit(database):
     many = database.series(30_000)
@@ -439,6 +452,21 @@ def test_more_rows_than_max_rows_are_refused(database, tmp_path):
 
 
 # ---- one state, bounded memory
+
+@on(*SERVERS, "psqlodbc")
+def test_all_statements_of_one_reading_see_one_state(database):
+    database.run("CREATE TABLE k (id INTEGER PRIMARY KEY); INSERT INTO k VALUES (1)")
+    many = database.series(6_000)
+    slow = f"SELECT count(*) AS id FROM {many} AS a, {many} AS b WHERE (a.n * 7 + b.n * 3) % 11 = 5"
+    reader = Reader({**request(database, "groups"), "groups": [
+        {"name": "first", "sql": slow, "built": None, "key": None}, {"name": "then", "sql": "SELECT id FROM k", "built": None, "key": None}]})
+    until(lambda: running_statement(database), 20, "the first query to run")
+    database.run("INSERT INTO k VALUES (2)")
+    assert running_statement(database), "the first query was over before there was a second row"
+    answer = reader.answer()
+    assert answer["ok"] and answer["groups"] == [{"name": "first", "count": 1}, {"name": "then", "count": 1}], answer
+    assert rows(database, "SELECT count(*) AS id FROM k") == [[2]]
+
 
 @on(*SERVERS, "psqlodbc")
 def test_tables_are_described(database):
