@@ -188,11 +188,11 @@ static void suggest_name(struct source *source, const char *message, const char 
 static int say_refused(const struct sqlite_state *state, struct error *error)
 {
     error_set(error, ERROR_INPUT, "the query was refused: %s; only a SELECT may be run",
-              state->refused);
+              state->refused ? state->refused : "it is not allowed");
     if (error)
         snprintf(error->german, sizeof error->german,
                  "Die Abfrage wurde abgelehnt: %s; nur ein SELECT darf ausgeführt werden.",
-                 state->refused_german);
+                 state->refused ? state->refused_german : "sie ist nicht erlaubt");
     return -1;
 }
 
@@ -291,6 +291,8 @@ static int next_sqlite(struct source *source, struct error *error)
         return 0;
     case SQLITE_INTERRUPT:
         return source_too_slow(source, error);
+    case SQLITE_AUTH: /* table-valued PRAGMAs are looked at when they run */
+        return say_refused(state, error);
     default:
         return error_say(error, ERROR_INPUT, "source »%s«: the query failed: %s",
                          "Datenquelle »%s«: die Abfrage ist gescheitert: %s", source->name,
