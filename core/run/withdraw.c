@@ -290,10 +290,10 @@ static void on_withdrawn(struct store_work *work, const struct error *failed)
     }
     run->matched = match->revision;
     if (match->count)
-        log_notice("run %lld (%s): the suppression list names recipients; %llu tasks are taken "
-                   "back, %zu claims are looked through",
+        log_notice("run %lld (%s): the suppression list names recipients: %llu tasks are skipped, "
+                   "what is at work for them is asked back",
                    (long long)run->row.number, run->row.campaign,
-                   (unsigned long long)match->skipped, match->claim_count);
+                   (unsigned long long)match->skipped);
     over(match);
 }
 
