@@ -77,6 +77,7 @@ static void on_closed(uv_handle_t *handle)
     if (reader->next)
         reader->next->previous = reader->previous;
     buffer_free(&reader->answer);
+    memory_wipe(reader->request, strlen(reader->request)); /* it holds passwords */
     free(reader->request);
     free(reader);
 }
