@@ -247,9 +247,14 @@ static void wal_mode_in_a_folder_of_somebody_else_is_explained(void **state)
 
 /* ---- the sandbox ---- */
 
-static bool kernel_has_landlock(void)
+/* Builds with sanitizers go without: those read files of their own. */
+static bool is_confined(void)
 {
+#ifdef CAMPAIGND_SANITIZED
+    return false;
+#else
     return syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0;
+#endif
 }
 
 /* In a child, since there is no way back. Its exit status says which step failed. */
@@ -262,7 +267,7 @@ static int in_sandbox(const char *write_folder)
     const char *const *folders = source_folders(source, &count);
     sandbox_limit(60000000);
     sandbox_confine(folders, count, write_folder);
-    if (kernel_has_landlock() && (open("/etc/passwd", O_RDONLY) >= 0 || errno != EACCES))
+    if (is_confined() && (open("/etc/passwd", O_RDONLY) >= 0 || errno != EACCES))
         return 2;
     /* More than SQLite sorts within its cache: where can the rest go? */
     if (source_query(source, "SELECT a, b FROM t ORDER BY b DESC, a", NULL, &error) != 0)
