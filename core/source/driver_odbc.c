@@ -179,13 +179,10 @@ static int begin_mysql(const struct source *source, struct error *error)
                : -1;
 }
 
+/* The driver itself keeps to the time limit of its statements. */
 static int begin_postgres(const struct source *source, struct error *error)
 {
-    char limit[64];
-    snprintf(limit, sizeof limit, "SET statement_timeout = %lld",
-             (long long)(source->time_limit_us / 1000 + 1));
-    return odbc_run(source, limit, error) == 0 &&
-                   odbc_run(source, "SET standard_conforming_strings = on", error) == 0 &&
+    return odbc_run(source, "SET standard_conforming_strings = on", error) == 0 &&
                    odbc_run(source,
                             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL "
                             "REPEATABLE READ, READ ONLY",
@@ -669,16 +666,12 @@ static void put_boolean(struct odbc_column *column, const char *text)
 
 static void put_date(struct odbc_column *column, const SQL_DATE_STRUCT *date)
 {
-    if (date->month == 0 && date->day == 0)
-        return; /* MySQL's 0000-00-00 */
     buffer_printf(&column->text, "%04d-%02u-%02u", date->year, date->month, date->day);
     put_own_text(column);
 }
 
 static void put_timestamp(struct odbc_column *column, const SQL_TIMESTAMP_STRUCT *time)
 {
-    if (time->month == 0 && time->day == 0)
-        return;
     buffer_printf(&column->text, "%04d-%02u-%02u %02u:%02u:%02u", time->year, time->month,
                   time->day, time->hour, time->minute, time->second);
     if (time->fraction >= 1000)

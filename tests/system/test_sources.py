@@ -190,13 +190,13 @@ def test_a_zoned_timestamp_comes_in_utc(database):
 
 @on("mariadb")
 def test_mysqls_own_types(database):
-    database.run("SET sql_mode = ''; CREATE TABLE t (riesig BIGINT UNSIGNED, art ENUM('ä','b'), jahr YEAR, nie DATE, bit1 BIT, "
+    database.run("SET sql_mode = ''; CREATE TABLE t (riesig BIGINT UNSIGNED, art ENUM('ä','b'), jahr YEAR, nie DATE, nie2 DATETIME, bit1 BIT, "
                  "lang TIME, alt VARCHAR(9) CHARACTER SET latin1, flags BIT(9)); "
-                 "INSERT INTO t VALUES (18446744073709551615, 'ä', 2026, '0000-00-00', b'1', '-101:00:00', 'Müßig', b'1');")
+                 "INSERT INTO t VALUES (18446744073709551615, 'ä', 2026, '0000-00-00', '0000-00-00 00:00:00', b'1', '-101:00:00', 'Müßig', b'1');")
     answer = ask(database, "rows", "SELECT * FROM t")
-    assert answer["rows"] == [["18446744073709551615", "ä", 2026, None, 1, "-101:00:00", "Müßig", {"base64": "AAE="}]]
-    assert [column.get("type") for column in answer["columns"]] == ["integer", "text", "integer", "date", "boolean", "time",
-                                                                    "text", "binary"]
+    assert answer["rows"] == [["18446744073709551615", "ä", 2026, None, None, 1, "-101:00:00", "Müßig", {"base64": "AAE="}]]
+    assert [column.get("type") for column in answer["columns"]] == ["integer", "text", "integer", "date", "timestamp",
+                                                                    "boolean", "time", "text", "binary"]
 
 
 @on_each
