@@ -85,9 +85,3 @@ void sandbox_confine(const char *const *read_folders, size_t count, const char *
     (void)read_folders, (void)count, (void)enter_landlock;
 #endif
 }
-
-void sandbox_enter(const char *read_folder, const char *write_folder, int64_t cpu_us)
-{
-    sandbox_limit(cpu_us);
-    sandbox_confine(&read_folder, 1, write_folder);
-}

@@ -22,7 +22,4 @@ void sandbox_limit(int64_t cpu_us);
  * done without. */
 void sandbox_confine(const char *const *read_folders, size_t count, const char *write_folder);
 
-/* Both, with one folder to read. */
-void sandbox_enter(const char *read_folder, const char *write_folder, int64_t cpu_us);
-
 #endif
