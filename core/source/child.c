@@ -18,6 +18,7 @@ struct reader {
     uv_timer_t timer;
     uv_write_t write;
     char *request;
+    char *out; /* the file that it makes; "": none */
     struct buffer answer;
     reader_done done;
     void *context;
@@ -29,6 +30,24 @@ struct reader {
 };
 
 static struct reader *readers; /* of this process's one loop */
+
+static void on_removed(uv_fs_t *work)
+{
+    uv_fs_req_cleanup(work);
+    free(work);
+}
+
+/* What a reader that was killed has begun to write (source/snapshot.c, source/finish.c). */
+static void remove_unfinished(const struct reader *reader)
+{
+    static const char *const endings[] = {".tmp", ".new"};
+    for (size_t i = 0; *reader->out && i < sizeof endings / sizeof *endings; i++) {
+        uv_fs_t *work = memory_new(sizeof *work);
+        FREE_CLEAN char *path = memory_format("%s%s", reader->out, endings[i]);
+        if (uv_fs_unlink(reader->timer.loop, work, path, on_removed) != 0)
+            free(work);
+    }
+}
 
 static void report(struct reader *reader)
 {
@@ -47,6 +66,7 @@ static void report(struct reader *reader)
                 error.code = (enum error_code)i;
         reader->done(reader->context, NULL, &error);
     } else {
+        remove_unfinished(reader);
         if (reader->timed_out)
             error_say(&error, ERROR_INPUT,
                       "the query took longer than its source's time_limit; make it simpler or "
@@ -79,6 +99,7 @@ static void on_closed(uv_handle_t *handle)
     buffer_free(&reader->answer);
     memory_wipe(reader->request, strlen(reader->request)); /* it holds passwords */
     free(reader->request);
+    free(reader->out);
     free(reader);
 }
 
@@ -180,7 +201,9 @@ void reader_start(uv_loop_t *loop, const json_t *request, reader_done done, void
     struct reader *reader = memory_new(sizeof *reader);
     reader->done = done;
     reader->context = context;
+    const char *out = json_string_value(json_object_get(request, "out"));
     reader->request = json_dumps(request, JSON_COMPACT);
+    reader->out = memory_text(out ? out : "");
     init_handles(loop, reader);
     reader->next = readers;
     reader->previous = &readers;

@@ -196,7 +196,7 @@ static int not_understood(sqlite3 *db, const char *expression, size_t before, co
     int offset = sqlite3_error_offset(db), line, column;
     size_t at = offset < (int)before ? 0 : (size_t)offset - before;
     if (at > strlen(expression))
-        at = strlen(expression);
+        at = strlen(expression); /* what we have put behind it */
     condition_place(expression, at, &line, &column);
     if (strncmp(message, unknown, sizeof unknown - 1) == 0)
         return no_field(message + sizeof unknown - 1, columns, line, column, error);
@@ -204,6 +204,9 @@ static int not_understood(sqlite3 *db, const char *expression, size_t before, co
         return error_say(
             error, ERROR_INPUT, "a condition sees the group's fields alone, no tables (%s)",
             "Eine Bedingung sieht nur die Felder der Gruppe, keine Tabellen (%s)", message);
+    if (at == strlen(expression) && strncmp(message, "near \")\"", 8) == 0)
+        return error_say(error, ERROR_INPUT, "the expression ends too early (line %d, column %d)",
+                         "Der Ausdruck endet zu früh (Zeile %d, Spalte %d)", line, column);
     return error_say(error, ERROR_INPUT, "%s (line %d, column %d)", "%s (Zeile %d, Spalte %d)",
                      message, line, column);
 }

@@ -137,9 +137,13 @@ static int open_file(struct fetched *fetched, const char *path, struct error *er
     if (sqlite3_open_v2(*path ? path : ":memory:", &fetched->db, flags, NULL) != SQLITE_OK)
         return sql_error(fetched->db, error, "make the run's rows");
     fetched->writable = true;
+    /* Without a file there is no folder for temporary ones either. */
+    if (!*path && sql_run(fetched->db, "PRAGMA temp_store = MEMORY", error) != 0)
+        return -1;
     return sql_run(fetched->db,
-                   "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; "
-                   "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -8000; BEGIN",
+                   "PRAGMA page_size = 8192; PRAGMA journal_mode = OFF; "
+                   "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = "
+                   "-8000; BEGIN",
                    error);
 }
 

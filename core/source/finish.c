@@ -181,10 +181,11 @@ static int attach(sqlite3 *db, const char *path, struct error *error)
     sql_bind_text(attach, 1, path);
     return sql_done(attach, error) != 0
                ? -1
-               : sql_run(db,
-                         "PRAGMA final.journal_mode = OFF; PRAGMA final.synchronous = OFF; "
-                         "PRAGMA final.locking_mode = EXCLUSIVE; BEGIN",
-                         error);
+               : sql_run(
+                     db,
+                     "PRAGMA final.page_size = 8192; PRAGMA final.journal_mode = OFF; "
+                     "PRAGMA final.synchronous = OFF; PRAGMA final.locking_mode = EXCLUSIVE; BEGIN",
+                     error);
 }
 
 static int index_copy(const char *path, bool ascending, struct error *error)

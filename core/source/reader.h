@@ -13,7 +13,7 @@
  *
  * mode      answers
  * snapshot  makes the rows file `out` of a run (fsync, rename, 0440): "recipients", "left_out" {reason: n}, "steps", "columns"
- * count     the same without a file
+ * count     the same; nothing is left of it (`out`: where it may work meanwhile; "": in memory)
  * one       a rows file of one recipient, `key` or the first, for a preview
  * fetch     a file of all rows as they come, for select: "rows", "columns"
  * select    of such a file, `raw`: as count, and the first "rows" and "left_out_rows" [{"key", "reason", "detail"}]

@@ -91,7 +91,8 @@ static void confine(const struct reading *reading)
         for (size_t j = 0; j < own; j++)
             allow(folders, &count, more[j]);
     }
-    sandbox_confine(folders, count, out);
+    /* What is sorted of fetched rows goes beside them. */
+    sandbox_confine(folders, count, out ? out : raw);
 }
 
 int reading_open(struct reading *reading, const json_t *request, struct error *error)
