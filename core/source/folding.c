@@ -307,7 +307,7 @@ static bool like(const char *pattern, const char *pattern_end, const char *text,
             size_t size = character_size(text, text_end);
             size_t wanted_size = character_size(wanted, pattern_end);
             if ((!literal && *wanted == '_') ||
-                (size == wanted_size && memcmp(wanted, text, size) == 0)) {
+                (*wanted == *text && size == wanted_size && memcmp(wanted, text, size) == 0)) {
                 pattern = wanted + wanted_size;
                 text += size;
                 continue;
