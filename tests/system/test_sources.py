@@ -422,7 +422,7 @@ def test_a_connection_killed_halfway_leaves_no_file(database, tmp_path):
     number = until(lambda: running_statement(database), 20, "the query to run")
     database.server.sql(f"KILL {number}" if database.is_mariadb else f"SELECT pg_terminate_backend({number})")
     answer = reader.answer()
-    assert not answer["ok"] and "shop" in answer["message"], answer
+    assert not answer["ok"] and "»shop«: the connection to its server was lost" in answer["message"], answer
     assert [file.name for file in tmp_path.iterdir() if "rows" in file.name] == []
 
 
@@ -490,6 +490,26 @@ def test_tables_are_described(database):
         {"columns": ["CustomerID"], "table": "Customers", "to": ["CustomerID"]},
         {"columns": ["EmployeeID"], "table": "Employees", "to": ["EmployeeID"]},
         {"columns": ["ShipVia"], "table": "Shippers", "to": ["ShipperID"]}]
+
+
+@on_each
+def test_keys_of_two_columns_stay_together(database):
+    database.run("CREATE TABLE a (x INTEGER NOT NULL, y INTEGER NOT NULL, PRIMARY KEY (y, x)); "
+                 "CREATE TABLE b (id INTEGER PRIMARY KEY, ax INTEGER, ay INTEGER, einzeln INTEGER, "
+                 "FOREIGN KEY (ay, ax) REFERENCES a (y, x), FOREIGN KEY (einzeln) REFERENCES b (id))")
+    answer = ask(database, "tables")
+    assert answer["ok"], answer
+    a, b = answer["tables"]
+    assert [(column["name"], column["key"]) for column in a["columns"]] == [("x", 2), ("y", 1)]
+    assert sorted((key["columns"], key["table"], key["to"]) for key in b["foreign_keys"]) == [
+        (["ay", "ax"], "a", ["y", "x"]), (["einzeln"], "b", ["id"])]
+
+
+@on_each
+def test_a_name_is_no_pattern(database):
+    database.run("CREATE TABLE t_1 (a INTEGER); CREATE TABLE tx1 (b INTEGER)")
+    answer = ask(database, "tables")
+    assert [(t["name"], [c["name"] for c in t["columns"]]) for t in answer["tables"]] == [("t_1", ["a"]), ("tx1", ["b"])]
 
 
 def largest_size_kb(database, count, out):
