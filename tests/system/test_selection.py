@@ -9,6 +9,7 @@ import time
 import pytest
 
 from conftest import BUILD, PATIENCE
+from servers import PASSWORD, mariadb, postgres  # noqa: F401  (fixtures)
 
 OBJECTION_US = 1793577600_000000  # 2026-11-02
 
@@ -388,6 +389,13 @@ def test_details_find_their_owner_whatever_the_order(reader, order):
         sum(n % 4 for n in range(1, 500)), sum(n % 4 for n in range(1, 500)), 3)
 
 
+def test_details_go_to_the_one_that_is_left_of_a_key(reader):
+    reader.table("CREATE TABLE p (id, n)", [("a", 1), ("a", 2), ("a", 3)])
+    reader.table("CREATE TABLE d (p, what)", [("a", "x"), ("a", "y")])
+    answer, rows = reader.snapshot(details=[{"name": "d", "sql": "SELECT * FROM d", "key": "p"}], campaign={"filter": "n > 1"})
+    assert rows.execute("SELECT c1, seq, d1 FROM detail_0 JOIN recipient USING (ordinal)").fetchall() == [(2, 1, "x"), (2, 2, "y")]
+
+
 def test_too_many_details_leave_out_and_say_how_many(people):
     people.table(*DETAILS)
     people.database.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) INSERT INTO d SELECT 2, 'x', i FROM n")
@@ -512,6 +520,54 @@ def test_condition_of_a_step_is_checked_as_the_filter(people):
     assert [problem["where"] for problem in problems] == ["filter", "step brief", "step mail"]
     assert "the condition of step »brief«" in problems[0 + 1]["message_en"] and "Die Bedingung des Schritts" in problems[1]["message_de"]
     assert "step »brief«" in people.error(steps=steps)
+
+
+# ---- the same on each source
+
+SAME = ["city = 'köln'", "city IN ('strasse', 'GRAZ')", "name < 'c'", "name LIKE 'Ž%' OR name LIKE '%bär%'", "balance > 9.6", "balance < '10.00'",
+        "balance = 9.5", "born < '1985-01-01'", "born BETWEEN '1980-01-01' AND '1990-12-31'", "ok", "NOT ok", "ok IS NULL", "email IS NULL",
+        "name > 'x' AND name <= 'Zebra'", "city <> 'Graz' ", "lower(city) = 'köln'", "length(name) = 5"]
+
+
+@pytest.fixture
+def three(reader, postgres, mariadb):  # noqa: F811
+    """The same people in SQLite, PostgreSQL and MariaDB, as sources s, p and m."""
+    reader.table(*PEOPLE)
+    for name, server, truth in (("p", postgres, {1: "true", 0: "false", None: "NULL"}), ("m", mariadb, {1: "1", 0: "0", None: "NULL"})):
+        database = server.new_database()
+        values = ", ".join("(" + ", ".join("NULL" if value is None else "'" + str(value) + "'" for value in row[:6]) + f", {truth[row[6]]})"
+                           for row in PEOPLE[1])
+        create = PEOPLE[0].replace("TEXT", "VARCHAR(40)")
+        server.sql(f"{create}; INSERT INTO p VALUES {values};", database)
+        reader.sources[name] = reader.source("", **{**server.source(database), "password": PASSWORD})
+    return reader
+
+
+def test_filters_mean_the_same_on_each_source(three):
+    for condition in SAME:
+        found = {}
+        for source in "spm":
+            definition = {"campaign": {"id": 1, "purpose": "information", "filter": condition}, "query": {"source": source},
+                          "group": {"name": "g", "sql": "SELECT * FROM p ORDER BY id", "key": "id", "fields": []}, "picks": {}, "reports": {},
+                          "steps": [{"number": 1, "name": "x", "channel": ""}]}
+            found[source] = three.keys(definition=definition)[0]
+        assert found["s"] == found["p"] == found["m"] != [], (condition, found)
+
+
+@pytest.mark.parametrize("source", ["p", "m"])
+def test_recheck_and_sets_on_servers(three, source):
+    definition = {"campaign": {"id": 1, "purpose": "information"}, "query": {"source": source},
+                  "group": {"name": "g", "sql": "SELECT * FROM p ORDER BY name -- alle", "key": "id", "fields": [], "sets": [
+                      {"operation": "minus", "query": {"name": "x", "source": "s"},
+                       "group": {"name": "h", "sql": "SELECT id FROM p WHERE id = 3", "key": "id"}}]},
+                  "picks": {}, "reports": {}, "steps": [{"number": 1, "name": "x", "channel": ""}]}
+    assert three.ask("recheck", definition=definition, keys=["1", "3", "9", "x"])["gone"] == [
+        {"key": "3", "reason": "minus"}, {"key": "9", "reason": "not in the query any more"}, {"key": "x", "reason": "not in the query any more"}]
+    three.sources[source]["max_rows"] = 1
+    assert three.ask("recheck", definition=definition, keys=["2"])["gone"] == [], "the server finds the key"
+    del definition["group"]["sets"]
+    answer, rows = three.snapshot("one", key="4", definition=definition)
+    assert rows.execute("SELECT key, c1 FROM recipient").fetchall() == [("4", "İpek")]
 
 
 # ---- queries that do not fit
@@ -668,6 +724,29 @@ def test_columns_says_all_that_is_wrong_at_once(people):
 def test_a_reader_that_fails_leaves_nothing(people):
     answer, rows = people.snapshot(sql="SELECT id, abs(-9223372036854775807 - (id > 3)) FROM p")
     assert not answer["ok"] and rows is None
+
+
+# ---- from end to end
+
+def test_a_run_of_households_with_objections(site):
+    """What is counted beforehand is what the run does, and each one left out keeps the reason."""
+    site.customers(0, rows=[(1, "A", "a@x.org", "Graz", "h1", None), (2, "B", "b@x.org", "GRAZ", "h1", None), (3, "C", "c@x.org", "Wien", "h2", None),
+                            (4, "D", "d@x.org", "Graz", "h4", 1), (5, "E", "e@x.org", "graz", "h5", None), (6, "F", "f@x.org", "Graz", "h6", None)])
+    site.start()
+    site.query(fields=[{"name": "land", "role": "household"}, {"name": "widerspruch", "role": "blocked"}, {"name": "email", "role": "email"}])
+    site.campaign("k", [{"name": "eins", "action": "null", "parameters": {"journal": site.act_file}}], filter="ort = 'graz'", unit="household")
+    site.api("POST", "/v1/suppressions", {"kind": "person", "value": "5", "channel": "any", "scope": "all", "reason": "objection"})
+    counted = site.api("POST", "/v1/campaigns/k/recipients", {"limit": 10})
+    assert counted["recipients"] == 2 and [row[0] for row in counted["rows"]] == [1, 6]
+    assert counted["left_out"] == {"blocked": 1, "filter": 1, "suppressed": 1, "household": 1}
+    run = site.start_run("k")
+    assert site.wait_run(run)["left_out"] == counted["left_out"]
+    assert site.acts() == {"1": 1, "6": 1}
+    rows = sqlite3.connect(f"file:{site.state}/runs/{run}.0.rows.db?immutable=1", uri=True)
+    left_out = {key: (reason, detail) for key, reason, detail in rows.execute("SELECT key, reason, detail FROM left_out")}
+    assert left_out["2"] == ("household", "1") and left_out["5"][0] == "suppressed" and left_out["5"][1].startswith("objection of ")
+    assert members(rows) == [("1", 0, "1"), ("1", 1, "2")]
+    assert list((site.state / "reading").glob("*.rows.db*")) == []
 
 
 # ---- size
