@@ -17,7 +17,7 @@ typedef void (*reader_done)(void *context, const json_t *answer,
 json_t *reader_request(const char *mode, json_t *sources, json_t *definition);
 
 /* Start a reader with `request`, which is read before this returns. It is killed some seconds after
- * its sources' time limits together. */
+ * its statements' time limits together, and what it has begun to write goes. */
 void reader_start(uv_loop_t *loop, const json_t *request, reader_done done, void *context);
 
 /* End all readers that are under way (their `done` is called with an error as they go). */

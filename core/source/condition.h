@@ -6,7 +6,7 @@
  * and nothing else, or a built condition (it begins with "{"; source/builder.h). A :name is the
  * campaign's parameter.
  *
- * What it means (docs/queries.md says it to clerks):
+ * What it means (docs/selection.md says it to clerks):
  *   texts     = <> < <= > >= IN BETWEEN, LIKE, lower(), upper() and fold() know all alphabets; case
  *             makes no difference, accents do (source/folding.h). Exactly: code = 'a1' COLLATE
  *             BINARY. Numbers, dates and bytes compare as such.

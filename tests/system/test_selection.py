@@ -2,13 +2,14 @@
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import time
 
 import pytest
 
-from conftest import BUILD, PATIENCE
+from conftest import BUILD, PATIENCE, until
 from servers import PASSWORD, mariadb, postgres  # noqa: F401  (fixtures)
 
 OBJECTION_US = 1793577600_000000  # 2026-11-02
@@ -747,6 +748,21 @@ def test_a_run_of_households_with_objections(site):
     assert left_out["2"] == ("household", "1") and left_out["5"][0] == "suppressed" and left_out["5"][1].startswith("objection of ")
     assert members(rows) == [("1", 0, "1"), ("1", 1, "2")]
     assert list((site.state / "reading").glob("*.rows.db*")) == []
+
+
+def test_a_reader_that_is_killed_leaves_no_file(site):
+    """As by the kernel for want of memory: the half-made file goes, the check says what happened."""
+    site.start(customers=10)
+    site.query(sql="WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000000) SELECT i AS id, hex(zeroblob(500)) AS x FROM n")
+    site.campaign("k", [{"name": "eins", "action": "null"}])
+    reading = site.state / "reading"
+    checking = subprocess.Popen([BUILD / "campaignctl", "--socket", site.socket, "campaign", "check", "k"], stdout=subprocess.PIPE, text=True)
+    until(lambda: any(file.stat().st_size > 1_000_000 for file in reading.glob("count-*")), 20, "the file to grow")
+    for pid, command in site.processes().items():
+        if "--reader" in command:
+            os.kill(pid, signal.SIGKILL)
+    assert "signal 9" in checking.communicate(timeout=20 * PATIENCE)[0]
+    until(lambda: not list(reading.glob("count-*")), 5, "the file to go")
 
 
 # ---- size
