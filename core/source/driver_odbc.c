@@ -280,6 +280,15 @@ static char *quoted_name(const char *message)
     return end ? memory_text_n(begin + 1, (size_t)(end - begin - 1)) : NULL;
 }
 
+/* Does `sql` go on with this text, in which line ends have become blanks? */
+static bool goes_on_with(const char *sql, const char *text)
+{
+    for (; *text; text++, sql++)
+        if (*sql != *text && !(*text == ' ' && *sql && strchr("\n\r\t", *sql)))
+            return false;
+    return true;
+}
+
 /* Where a message of MariaDB or MySQL, "… to use near 'FORM x' at line 1", points to in `sql`: what
  * it quotes goes on to the end of the statement, if it is not cut. */
 static size_t syntax_offset(const char *sql, const char *message)
@@ -292,10 +301,12 @@ static size_t syntax_offset(const char *sql, const char *message)
         return STATEMENT_NOWHERE;
     FREE_CLEAN char *text = memory_text_n(near + strlen(mark), (size_t)(end - near) - strlen(mark));
     size_t length = strlen(text), all = strlen(sql);
-    if (length <= all && strcmp(sql + all - length, text) == 0)
+    if (length <= all && goes_on_with(sql + all - length, text))
         return all - length;
-    const char *found = strstr(sql, text);
-    return found ? (size_t)(found - sql) : STATEMENT_NOWHERE;
+    for (size_t i = 0; i < all; i++)
+        if (goes_on_with(sql + i, text))
+            return i;
+    return STATEMENT_NOWHERE;
 }
 
 /* A table or column is not there: which, and which one was likely meant. */

@@ -159,6 +159,10 @@ void odbc_diagnose(const struct source *source, SQLSMALLINT kind, SQLHANDLE hand
     odbc_narrow(&text, wide_text, units < DIAGNOSIS_UNITS ? (size_t)units : DIAGNOSIS_UNITS - 1);
     if (text.size == 0)
         return;
+    /* PostgreSQL's driver has more to say, but of itself. */
+    char *own = source->dialect == DIALECT_POSTGRES ? strstr(text.data, ";\n") : NULL;
+    if (own)
+        *own = '\0';
     for (char *c = text.data; *c; c++)
         if (*c == '\n' || *c == '\r' || *c == '\t')
             *c = ' ';

@@ -331,9 +331,13 @@ def test_a_syntax_error_has_its_position(database):
     message = refusal(database, "SELECT id,\n       vorname\nFROM kunde\nWERE id = 1 AND 2")
     assert "shop" in message
     if database.kind == "psqlodbc":
-        assert "syntax error" in message
+        assert message.endswith('syntax error at or near "id"'), message
     else:
         assert "line 4" in message, message
+        early = refusal(database, "SELECT id\nFORM kunde WHERE\n\tid > 1 ORDER BY vorname, id\n" + "-- " + "x" * 100)
+        assert "line 2" in early and "kunde" in early, early
+        ended = refusal(database, "SELECT id FROM kunde WHERE ")
+        assert "at its end" in ended or "incomplete input" in ended, ended
     assert "shop" in refusal(database, "SELECT id FROM kunde WHERE")
 
 
