@@ -41,6 +41,7 @@ def graz(site):
                "land TEXT, email TEXT, widerspruch INTEGER)")
     db.executemany("INSERT INTO kunde VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", KUNDEN)
     db.execute("CREATE TABLE buchung (kundennummer TEXT, kurs TEXT, preis DECIMAL, id INTEGER)")
+    db.executemany("INSERT INTO buchung VALUES (?, ?, ?, ?)", [("K1", "Tanz", 20, 1), ("K1", "Chor", 12.5, 2), ("K5", "Yoga", 9, 3)])
     db.commit()
     db.close()
     site.configure({"briefe": {"plugin": "print"},
@@ -100,6 +101,9 @@ def test_manuals_example_while_the_daemon_runs(site):
     for mail in sent:
         assert mail["Subject"] == "Einladung zum Sommerfest"
         assert [part.get_content_type() for part in mail.iter_attachments()] == ["application/pdf"]
+    texts = {str(mail["To"]): mail.get_body(("html",)).get_content() for mail in sent}
+    assert re.findall(r"Gebucht: (\w+)", texts["joerg@example.org"]) == ["Chor", "Tanz"]
+    assert "Gebucht" not in texts["ana@example.org"]
     assert done["requested_by"] == "office"
 
 
@@ -169,6 +173,81 @@ def test_kill_between_request_and_answer_starts_once(site):
         assert site.wait_run(run)["state"] == "done"
         assert len(site.api("GET", "/v1/runs")) == before + 1
     assert set(site.acts().values()) == {3}
+
+
+# ---- a database of an older campaignd
+
+
+def old_definitions(site):
+    """definitions.db as version 1 was, with a campaign in it; its path."""
+    folder = site.state / "definitions"
+    folder.mkdir(parents=True)
+    db = sqlite3.connect(folder / "definitions.db")
+    db.executescript((ROOT / "tests" / "data" / "definitions" / "version-1.sql").read_text(encoding="utf-8"))
+    db.executescript("""
+        INSERT INTO query (id, name, source) VALUES (7, 'alle', 'kunden');
+        INSERT INTO query_group (query, name, sql, key_column) VALUES (7, 'g', 'SELECT id, email FROM kunde', 'id');
+        INSERT INTO campaign (id, name, query, filter) VALUES (5, 'alt', 7, 'id <= 3');
+        INSERT INTO start_request (campaign, uuid) VALUES (5, 'before');""")
+    db.execute("INSERT INTO step (campaign, position, name, action, parameters) VALUES (5, 10, 'eins', 'null', ?)",
+               (f'{{"journal": "{site.act_file}"}}',))
+    db.commit()
+    db.close()
+    return folder / "definitions.db"
+
+
+def test_definitions_of_an_older_version_go_on(site):
+    old_definitions(site)
+    site.start(customers=5)
+    assert site.sql("PRAGMA user_version", ()) == [(2,)]
+    state, run, message = answer(site, "uuid = 'before'")
+    assert state == "accepted", message
+    assert site.wait_run(run)["state"] == "done" and set(site.acts()) == {"1", "2", "3"}
+    assert problems(site) == []
+    document = site.api("GET", "/v1/campaigns/alt")
+    assert (document["id"], document["unit"], document["picks"]) == (5, "key", {"in": [], "out": []})
+
+
+def test_altered_definitions_of_an_older_version_stop_the_start_and_stay(site):
+    path = old_definitions(site)
+    db = sqlite3.connect(path)
+    db.execute("ALTER TABLE campaign ADD COLUMN ours TEXT")
+    db.commit()
+    site.customers(5)
+    site.configure()
+    site.start(wait=False)
+    until(lambda: not site.running(), 15, "a start with altered definitions to be refused")
+    assert site.core.returncode == 1
+    last = site.log().splitlines()[-1]
+    assert "cannot be brought up to date" in last and "»campaign« is not as campaignd made it" in last and "site_" in last, last
+    assert db.execute("PRAGMA user_version").fetchone() == (1,)
+    db.execute("ALTER TABLE campaign DROP COLUMN ours")
+    db.commit()
+    db.close()
+    site.start()
+    assert answer(site, "uuid = 'before'")[0] == "accepted"
+    site.wait_run(1)
+
+
+# ---- as one file
+
+
+def test_export_of_one_site_fills_another(new_site):
+    first, second = new_site(), new_site()
+    for each in (first, second):
+        graz(each)
+        each.start()
+    sqlite_shell(first, manuals_example().replace("INSERT INTO start_request", "-- ").replace("SELECT id, 'office'\nFROM campaign\nWHERE name = 'Sommerfest';", ""))
+    document = first.api("GET", "/v1/definitions")
+    dry = second.api("POST", "/v1/definitions", {"document": document, "dry_run": True})
+    assert sorted(made["name"] for made in dry["created"]) == ["Einladung", "Kunden am Ort", "Mail zur Einladung", "Sommerfest"]
+    assert second.sql("SELECT count(*) FROM campaign", ()) == [(0,)]
+    second.api("POST", "/v1/definitions", {"document": document})
+    assert second.api("GET", "/v1/definitions", raw=True) == first.api("GET", "/v1/definitions", raw=True)
+    again = second.api("POST", "/v1/definitions", {"document": document})
+    assert again["created"] == [] and again["changed"] == []
+    run = second.start_run("Sommerfest")
+    assert second.wait_run(run)["state"] == "done" and len(mails(second)) == 2
 
 
 # ---- another program's lock

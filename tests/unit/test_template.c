@@ -543,6 +543,9 @@ static void totals_that_cannot_be_had_say_why(void **state)
     expect_error("{{l.max.n}}", "{\"l\": [{\"n\": \"2026-01-01\"}, {\"n\": 1}]}", NULL,
                  "line 1, column 1: »l.max.n«: row 2 of »l« has no date in the column »n«; let "
                  "the query deliver dates alone, or numbers with a point, such as 1234.50");
+    expect_error("{{l.min.n}}", "{\"l\": [{\"n\": 1}, {\"n\": \"2026-01-01\"}]}", NULL,
+                 "line 1, column 1: »l.min.n«: row 2 of »l« has no number in the column »n«; let "
+                 "the query deliver numbers with a point, such as 1234.50");
     expect_error("{{l.sum.d}}", "{\"l\": [{\"d\": \"2026-01-01\"}]}", NULL,
                  "line 1, column 1: »l.sum.d«: row 1 of »l« has no number in the column »d«; let "
                  "the query deliver numbers with a point, such as 1234.50");
