@@ -4,10 +4,9 @@
  * taken from the front of `waiting`, and a step that depends on another gets its rows in the
  * transaction that commits its parent.
  */
-#include "run/journal.h"
+#include "run/journal_internal.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,134 +15,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "store/sql.h"
 
-static const char schema[] =
-    "CREATE TABLE step (\n"
-    "    number INTEGER PRIMARY KEY,\n"
-    "    name TEXT NOT NULL,\n"
-    "    action TEXT NOT NULL,\n"
-    "    parent INTEGER NOT NULL,\n"
-    "    after INTEGER NOT NULL,\n"
-    "    repeatable INTEGER NOT NULL,\n"
-    "    total INTEGER NOT NULL,\n"
-    "    waiting INTEGER NOT NULL,\n"
-    "    claimed INTEGER NOT NULL,\n"
-    "    deferred INTEGER NOT NULL,\n"
-    "    delivered INTEGER NOT NULL,\n"
-    "    rejected INTEGER NOT NULL,\n"
-    "    skipped INTEGER NOT NULL,\n"
-    "    unknown INTEGER NOT NULL\n"
-    ") STRICT;\n"
-    "CREATE TABLE waiting (\n"
-    "    step INTEGER NOT NULL,\n"
-    "    first INTEGER NOT NULL,\n"
-    "    last INTEGER NOT NULL,\n"
-    "    attempt INTEGER NOT NULL,\n"
-    "    PRIMARY KEY (step, first)\n"
-    ") STRICT, WITHOUT ROWID;\n"
-    "CREATE TABLE claim (\n"
-    "    id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
-    "    step INTEGER NOT NULL,\n"
-    "    instance TEXT NOT NULL,\n"
-    "    time_us INTEGER NOT NULL\n"
-    ") STRICT;\n"
-    "CREATE TABLE claim_range (\n"
-    "    claim INTEGER NOT NULL,\n"
-    "    first INTEGER NOT NULL,\n"
-    "    last INTEGER NOT NULL,\n"
-    "    attempt INTEGER NOT NULL,\n"
-    "    PRIMARY KEY (claim, first)\n"
-    ") STRICT, WITHOUT ROWID;\n"
-    "CREATE TABLE claim_left (\n"
-    "    claim INTEGER NOT NULL,\n"
-    "    first INTEGER NOT NULL,\n"
-    "    last INTEGER NOT NULL,\n"
-    "    PRIMARY KEY (claim, first)\n"
-    ") STRICT, WITHOUT ROWID;\n"
-    "CREATE TABLE deferred (\n"
-    "    task INTEGER PRIMARY KEY,\n"
-    "    attempt INTEGER NOT NULL,\n"
-    "    since_us INTEGER NOT NULL,\n"
-    "    not_before_us INTEGER NOT NULL,\n"
-    "    code INTEGER NOT NULL,\n"
-    "    text TEXT NOT NULL\n"
-    ") STRICT;\n"
-    "CREATE INDEX deferred_due ON deferred (not_before_us) WHERE not_before_us > 0;\n"
-    "CREATE TABLE outcome (\n"
-    "    task INTEGER PRIMARY KEY,\n"
-    "    status INTEGER NOT NULL,\n"
-    "    code INTEGER NOT NULL,\n"
-    "    attempt INTEGER NOT NULL,\n"
-    "    time_us INTEGER NOT NULL,\n"
-    "    remote_id TEXT,\n"
-    "    text TEXT\n"
-    ") STRICT;\n"
-    "CREATE TABLE document (\n"
-    "    id INTEGER PRIMARY KEY,\n"
-    "    task INTEGER NOT NULL,\n"
-    "    position INTEGER NOT NULL,\n"
-    "    segment TEXT NOT NULL,\n"
-    "    number INTEGER NOT NULL,\n"
-    "    offset INTEGER NOT NULL,\n"
-    "    length INTEGER NOT NULL,\n"
-    "    hash BLOB NOT NULL,\n"
-    "    salt BLOB NOT NULL,\n"
-    "    chain BLOB NOT NULL,\n"
-    "    name TEXT NOT NULL,\n"
-    "    mime_type TEXT NOT NULL\n"
-    ") STRICT;\n"
-    "CREATE INDEX document_task ON document (task, position);\n"
-    "PRAGMA user_version = 1;\n";
-
-#define JOURNAL_VERSION 2
-
-/* Version 2. Only tasks that a claim holds stand in `withdrawn`: all others are skipped at once. */
-static const char schema_2[] = "CREATE TABLE withdrawn (\n"
-                               "    task INTEGER PRIMARY KEY,\n"
-                               "    text TEXT NOT NULL\n"
-                               ") STRICT;\n"
-                               "CREATE TABLE mark (\n"
-                               "    name TEXT PRIMARY KEY,\n"
-                               "    value INTEGER NOT NULL\n"
-                               ") STRICT, WITHOUT ROWID;\n"
-                               "INSERT INTO mark VALUES ('suppression', 0);\n"
-                               "PRAGMA user_version = 2;\n";
-
-enum {
-    TAKE_WAITING,
-    CUT_WAITING,
-    DROP_WAITING,
-    BEFORE_WAITING,
-    EXTEND_WAITING,
-    ADD_WAITING,
-    ADD_CLAIM,
-    ADD_CLAIM_RANGE,
-    ADD_CLAIM_LEFT,
-    DROP_CLAIM,
-    DROP_CLAIM_RANGE,
-    DROP_CLAIM_LEFT,
-    ADD_OUTCOME,
-    HAS_OUTCOME,
-    ADD_DOCUMENT,
-    FIND_DOCUMENTS,
-    FIND_DEFERRED,
-    PUT_DEFERRED,
-    DROP_DEFERRED,
-    DUE_DEFERRED,
-    WAKE_DEFERRED,
-    NEXT_DEFERRED,
-    PUT_COUNTS,
-    AT_WAITING,
-    FROM_WAITING,
-    ADD_WITHDRAWN,
-    NEXT_WITHDRAWN,
-    DROP_WITHDRAWN,
-    PUT_MARK,
-    STATEMENTS
-};
-
-static const char *const texts[STATEMENTS] = {
+const char *const journal_texts[STATEMENTS] = {
     [TAKE_WAITING] =
         "SELECT first, last, attempt FROM waiting WHERE step = ?1 ORDER BY first LIMIT 1",
     [CUT_WAITING] = "UPDATE waiting SET first = ?3 WHERE step = ?1 AND first = ?2",
@@ -193,55 +66,6 @@ static const char *const texts[STATEMENTS] = {
     [DROP_WITHDRAWN] = "DELETE FROM withdrawn WHERE task = ?1",
     [PUT_MARK] = "UPDATE mark SET value = max(value, ?1) WHERE name = 'suppression'",
 };
-
-struct range {
-    uint64_t first, last;
-    uint32_t attempt;
-    uint64_t bit; /* of its first task in the claim's bits */
-};
-
-struct claim {
-    uint64_t id;
-    int step; /* index */
-    char instance[33];
-    struct range *ranges;
-    size_t count;
-    unsigned char *left; /* a bit a task: it has left the claim */
-    uint64_t remaining;
-};
-
-struct step {
-    struct journal_step is;
-    struct journal_counts counts;
-    uint64_t withdrawn; /* tasks that are held, and must not be begun */
-    bool dirty;
-    /* Tasks that became runnable in this transaction and follow each other: written as one range.
-     */
-    bool releasing;
-    struct range released;
-};
-
-struct journal_state {
-    uint32_t run;
-    sqlite3 *db;
-    sqlite3_stmt *statements[STATEMENTS];
-    struct step steps[JOURNAL_STEPS];
-    size_t step_count;
-    struct claim **claims;
-    size_t claim_count;
-    struct claim *recent; /* the one found last: outcomes come in runs of the same claim */
-    uint64_t last_claim;
-    int64_t mark;
-    pthread_mutex_t mutex; /* of published */
-    struct journal_counts published[JOURNAL_STEPS];
-};
-
-static int64_t task_row(int step_number, uint64_t ordinal)
-{
-    return (int64_t)((uint64_t)step_number << JOURNAL_TASK_BITS | ordinal);
-}
-
-#define ORDINALS ((UINT64_C(1) << JOURNAL_TASK_BITS) - 1)
 
 /* ---- claims in memory ---- */
 
@@ -305,7 +129,7 @@ static int compare_range(const void *key, const void *element)
 }
 
 /* The range of a task that is still in the claim, or NULL. */
-static const struct range *held(const struct claim *claim, uint64_t ordinal, uint64_t *bit)
+const struct range *journal_held(const struct claim *claim, uint64_t ordinal, uint64_t *bit)
 {
     const struct range *range = claim->ranges;
     if (claim->count != 1 || ordinal < range->first || ordinal > range->last)
@@ -368,7 +192,7 @@ static int load_steps(struct journal_state *state, struct error *error)
     return more < 0 ? -1 : 0;
 }
 
-static struct step *find_step(struct journal_state *state, int number)
+struct step *journal_find_step(struct journal_state *state, int number)
 {
     for (size_t i = 0; i < state->step_count; i++)
         if (state->steps[i].is.number == number)
@@ -385,7 +209,7 @@ static int mark_left(struct claim *claim, sqlite3_stmt *select, uint64_t mask, s
                       last = (uint64_t)sqlite3_column_int64(select, 1) & mask;
              o <= last; o++) {
             uint64_t bit;
-            if (held(claim, o, &bit))
+            if (journal_held(claim, o, &bit))
                 leave(claim, bit);
         }
     return more;
@@ -416,9 +240,9 @@ static int load_claim(struct journal_state *state, struct claim *claim, struct e
         return -1;
     for (size_t i = 0; i < claim->count; i++) {
         int step = state->steps[claim->step].is.number;
-        sqlite3_bind_int64(ended, 1, task_row(step, claim->ranges[i].first));
-        sqlite3_bind_int64(ended, 2, task_row(step, claim->ranges[i].last));
-        if (mark_left(claim, ended, ORDINALS, error) < 0)
+        sqlite3_bind_int64(ended, 1, journal_task_row(step, claim->ranges[i].first));
+        sqlite3_bind_int64(ended, 2, journal_task_row(step, claim->ranges[i].last));
+        if (mark_left(claim, ended, JOURNAL_ORDINALS, error) < 0)
             return -1;
     }
     return 0;
@@ -435,7 +259,7 @@ static int load_claims(struct journal_state *state, struct error *error)
     free_claims(state);
     int more;
     while ((more = sql_row(select, error)) > 0) {
-        struct step *step = find_step(state, sqlite3_column_int(select, 1));
+        struct step *step = journal_find_step(state, sqlite3_column_int(select, 1));
         if (!step)
             return error_set(error, ERROR_INPUT,
                              "run %u: a claim names step %d, which is not there", state->run,
@@ -483,7 +307,8 @@ static int journal_reload(struct journal_state *state, struct error *error)
 
 /* ---- waiting ranges ---- */
 
-static sqlite3_stmt *bound(struct journal_state *state, int which, int step, uint64_t a, uint64_t b)
+sqlite3_stmt *journal_bound(struct journal_state *state, int which, int step, uint64_t a,
+                            uint64_t b)
 {
     sqlite3_stmt *statement = state->statements[which];
     sqlite3_bind_int(statement, 1, step);
@@ -499,7 +324,7 @@ static int add_waiting(struct journal_state *state, struct step *step, struct ra
                        struct error *error)
 {
     step->counts.runnable += range.last - range.first + 1;
-    sqlite3_stmt *before = bound(state, BEFORE_WAITING, step->is.number, range.first, 0);
+    sqlite3_stmt *before = journal_bound(state, BEFORE_WAITING, step->is.number, range.first, 0);
     int found = sql_row(before, error);
     if (found < 0)
         return -1;
@@ -508,13 +333,14 @@ static int add_waiting(struct journal_state *state, struct step *step, struct ra
                    (uint32_t)sqlite3_column_int(before, 2) == range.attempt;
     sqlite3_reset(before);
     if (touches)
-        return sql_done(bound(state, EXTEND_WAITING, step->is.number, start, range.last), error);
-    sqlite3_stmt *add = bound(state, ADD_WAITING, step->is.number, range.first, range.last);
+        return sql_done(journal_bound(state, EXTEND_WAITING, step->is.number, start, range.last),
+                        error);
+    sqlite3_stmt *add = journal_bound(state, ADD_WAITING, step->is.number, range.first, range.last);
     sqlite3_bind_int(add, 4, (int)range.attempt);
     return sql_done(add, error);
 }
 
-static int flush_released(struct journal_state *state, struct step *step, struct error *error)
+int journal_flush_released(struct journal_state *state, struct step *step, struct error *error)
 {
     if (!step->releasing)
         return 0;
@@ -529,7 +355,7 @@ static int release(struct journal_state *state, struct step *step, uint64_t ordi
         step->released.last++;
         return 0;
     }
-    if (flush_released(state, step, error) != 0)
+    if (journal_flush_released(state, step, error) != 0)
         return -1;
     step->releasing = true;
     step->released = (struct range){.first = ordinal, .last = ordinal, .attempt = 1};
@@ -538,10 +364,11 @@ static int release(struct journal_state *state, struct step *step, uint64_t ordi
 
 /* ---- outcomes ---- */
 
-static int has_outcome(struct journal_state *state, int step, uint64_t ordinal, struct error *error)
+int journal_has_outcome(struct journal_state *state, int step, uint64_t ordinal,
+                        struct error *error)
 {
     sqlite3_stmt *find = state->statements[HAS_OUTCOME];
-    sqlite3_bind_int64(find, 1, task_row(step, ordinal));
+    sqlite3_bind_int64(find, 1, journal_task_row(step, ordinal));
     int found = sql_row(find, error);
     sqlite3_reset(find);
     return found;
@@ -570,10 +397,10 @@ static int add_documents(struct journal_state *state, int64_t task, const struct
     return 0;
 }
 
-static int add_outcome(struct journal_state *state, struct step *step, uint64_t ordinal,
-                       uint32_t attempt, const struct outcome *outcome, struct error *error)
+int journal_add_outcome(struct journal_state *state, struct step *step, uint64_t ordinal,
+                        uint32_t attempt, const struct outcome *outcome, struct error *error)
 {
-    int64_t task = task_row(step->is.number, ordinal);
+    int64_t task = journal_task_row(step->is.number, ordinal);
     sqlite3_stmt *add = state->statements[ADD_OUTCOME];
     sqlite3_bind_int64(add, 1, task);
     sqlite3_bind_int(add, 2, outcome->status);
@@ -597,15 +424,15 @@ static int add_outcome(struct journal_state *state, struct step *step, uint64_t 
 
 /* What waits for this step's outcome becomes runnable, or is skipped with the reason; and so on
  * down the chain. */
-static int release_children(struct journal_state *state, const struct step *parent,
-                            uint64_t ordinal, int status, struct error *error)
+int journal_release_children(struct journal_state *state, const struct step *parent,
+                             uint64_t ordinal, int status, struct error *error)
 {
     for (size_t i = 0; i < state->step_count; i++) {
         struct step *child = &state->steps[i];
         if (child->is.parent != parent->is.number)
             continue;
-        int over = has_outcome(state, child->is.number, ordinal,
-                               error); /* its own condition did not hold */
+        int over = journal_has_outcome(state, child->is.number, ordinal,
+                                       error); /* its own condition did not hold */
         if (over < 0)
             return -1;
         if (over)
@@ -619,55 +446,11 @@ static int release_children(struct journal_state *state, const struct step *pare
         snprintf(skipped.text, sizeof skipped.text, "the step »%s« before it ended as %s",
                  parent->is.name, outcome_name(status));
         child->counts.waiting--;
-        if (add_outcome(state, child, ordinal, 0, &skipped, error) != 0 ||
-            release_children(state, child, ordinal, OUTCOME_SKIPPED, error) != 0)
+        if (journal_add_outcome(state, child, ordinal, 0, &skipped, error) != 0 ||
+            journal_release_children(state, child, ordinal, OUTCOME_SKIPPED, error) != 0)
             return -1;
     }
     return 0;
-}
-
-/* ---- withdrawn ---- */
-
-/* Is one of [first, last] withdrawn? The first that is: its number and its text. 1, 0, -1. */
-static int next_withdrawn(struct journal_state *state, const struct step *step, uint64_t first,
-                          uint64_t last, uint64_t *ordinal, char text[OUTCOME_TEXT],
-                          struct error *error)
-{
-    if (!step->withdrawn)
-        return 0;
-    sqlite3_stmt *next = state->statements[NEXT_WITHDRAWN];
-    sqlite3_bind_int64(next, 1, task_row(step->is.number, first));
-    sqlite3_bind_int64(next, 2, task_row(step->is.number, last));
-    int found = sql_row(next, error);
-    if (found <= 0)
-        return found;
-    *ordinal = (uint64_t)sqlite3_column_int64(next, 0) & ORDINALS;
-    text_copy(text, OUTCOME_TEXT, sql_text(next, 1));
-    sqlite3_reset(next);
-    return 1;
-}
-
-static int drop_withdrawn(struct journal_state *state, struct step *step, uint64_t ordinal,
-                          struct error *error)
-{
-    step->withdrawn--;
-    sqlite3_bind_int64(state->statements[DROP_WITHDRAWN], 1, task_row(step->is.number, ordinal));
-    return sql_done(state->statements[DROP_WITHDRAWN], error);
-}
-
-/* A withdrawn task that ends after all: as it ends, only that it is not tried again. */
-static int end_withdrawn(struct journal_state *state, struct step *step, uint64_t ordinal,
-                         struct outcome *outcome, struct error *error)
-{
-    char text[OUTCOME_TEXT];
-    int found = next_withdrawn(state, step, ordinal, ordinal, &ordinal, text, error);
-    if (found <= 0)
-        return found;
-    if (outcome->status == OUTCOME_DEFERRED) {
-        outcome->status = OUTCOME_SKIPPED;
-        text_copy(outcome->text, sizeof outcome->text, text);
-    }
-    return drop_withdrawn(state, step, ordinal, error);
 }
 
 #define RETRY_LONGEST_US (INT64_C(3600) * 1000000)
@@ -709,7 +492,7 @@ static int defer(struct journal_state *state, struct step *step, uint64_t claim,
 {
     int64_t due = clock_now_us() + pause_us(step, attempt);
     sqlite3_stmt *put = state->statements[PUT_DEFERRED];
-    sqlite3_bind_int64(put, 1, task_row(step->is.number, ordinal));
+    sqlite3_bind_int64(put, 1, journal_task_row(step->is.number, ordinal));
     sqlite3_bind_int(put, 2, (int)attempt + 1);
     sqlite3_bind_int64(put, 3, since_us);
     sqlite3_bind_int64(put, 4, outcome->not_before_us > due ? outcome->not_before_us : due);
@@ -745,10 +528,10 @@ static int end_task(struct journal_state *state, struct claim *claim, uint64_t o
                     uint32_t attempt, struct outcome *outcome, struct error *error)
 {
     struct step *step = &state->steps[claim->step];
-    int64_t task = task_row(step->is.number, ordinal);
+    int64_t task = journal_task_row(step->is.number, ordinal);
     step->counts.claimed--;
     step->dirty = true;
-    if (end_withdrawn(state, step, ordinal, outcome, error) < 0)
+    if (journal_end_withdrawn(state, step, ordinal, outcome, error) < 0)
         return -1;
     if (outcome->status == OUTCOME_DEFERRED) {
         int64_t since_us = clock_now_us();
@@ -767,9 +550,9 @@ static int end_task(struct journal_state *state, struct claim *claim, uint64_t o
         if (sql_done(state->statements[DROP_DEFERRED], error) != 0)
             return -1;
     }
-    if (add_outcome(state, step, ordinal, attempt, outcome, error) != 0)
+    if (journal_add_outcome(state, step, ordinal, attempt, outcome, error) != 0)
         return -1;
-    return release_children(state, step, ordinal, outcome->status, error);
+    return journal_release_children(state, step, ordinal, outcome->status, error);
 }
 
 static int apply_outcome(struct journal_state *state, uint64_t claim_id, uint64_t ordinal,
@@ -777,7 +560,7 @@ static int apply_outcome(struct journal_state *state, uint64_t claim_id, uint64_
 {
     uint64_t bit;
     struct claim *claim = find_claim(state, claim_id);
-    const struct range *range = claim ? held(claim, ordinal, &bit) : NULL;
+    const struct range *range = claim ? journal_held(claim, ordinal, &bit) : NULL;
     if (!range)
         return 0;
     leave(claim, bit);
@@ -824,10 +607,10 @@ int journal_outcomes(struct journal *journal, struct frame_reader items, uint64_
 /* ---- given back ---- */
 
 /* Where a range of waiting tasks begins that `ordinal` lies in: 1, 0 if it does not wait, -1. */
-static int find_waiting(struct journal_state *state, const struct step *step, uint64_t ordinal,
-                        struct range *range, struct error *error)
+int journal_find_waiting(struct journal_state *state, const struct step *step, uint64_t ordinal,
+                         struct range *range, struct error *error)
 {
-    sqlite3_stmt *at = bound(state, AT_WAITING, step->is.number, ordinal, 0);
+    sqlite3_stmt *at = journal_bound(state, AT_WAITING, step->is.number, ordinal, 0);
     int found = sql_row(at, error);
     if (found <= 0)
         return found;
@@ -839,64 +622,22 @@ static int find_waiting(struct journal_state *state, const struct step *step, ui
 }
 
 /* Take [first, last] out of `range`, which is one row of `waiting` and holds them. */
-static int take_out(struct journal_state *state, struct step *step, struct range range,
-                    uint64_t first, uint64_t last, struct error *error)
+int journal_take_out(struct journal_state *state, struct step *step, struct range range,
+                     uint64_t first, uint64_t last, struct error *error)
 {
     int number = step->is.number;
-    int result = first > range.first
-                     ? sql_done(bound(state, EXTEND_WAITING, number, range.first, first - 1), error)
-                 : last < range.last
-                     ? sql_done(bound(state, CUT_WAITING, number, range.first, last + 1), error)
-                     : sql_done(bound(state, DROP_WAITING, number, range.first, 0), error);
+    int result =
+        first > range.first
+            ? sql_done(journal_bound(state, EXTEND_WAITING, number, range.first, first - 1), error)
+        : last < range.last
+            ? sql_done(journal_bound(state, CUT_WAITING, number, range.first, last + 1), error)
+            : sql_done(journal_bound(state, DROP_WAITING, number, range.first, 0), error);
     step->counts.runnable -= last - first + 1;
     if (result != 0 || first == range.first || last == range.last)
         return result;
-    sqlite3_stmt *add = bound(state, ADD_WAITING, number, last + 1, range.last);
+    sqlite3_stmt *add = journal_bound(state, ADD_WAITING, number, last + 1, range.last);
     sqlite3_bind_int(add, 4, (int)range.attempt);
     return sql_done(add, error);
-}
-
-/* A task that no claim holds is over before it began. Its counter is the caller's. */
-static int skip_task(struct journal_state *state, struct step *step, uint64_t ordinal,
-                     const char *text, struct error *error)
-{
-    struct outcome skipped = {.status = OUTCOME_SKIPPED, .time_us = clock_now_us()};
-    text_copy(skipped.text, sizeof skipped.text, text);
-    step->dirty = true;
-    return add_outcome(state, step, ordinal, 0, &skipped, error) != 0
-               ? -1
-               : release_children(state, step, ordinal, OUTCOME_SKIPPED, error);
-}
-
-/* 1 if it waited and is skipped now; 0 if it does not wait; -1. */
-static int skip_waiting(struct journal_state *state, struct step *step, uint64_t ordinal,
-                        const char *text, struct error *error)
-{
-    struct range range;
-    int found = find_waiting(state, step, ordinal, &range, error);
-    if (found <= 0)
-        return found;
-    step->counts.waiting--;
-    sqlite3_bind_int64(state->statements[DROP_DEFERRED], 1, task_row(step->is.number, ordinal));
-    return take_out(state, step, range, ordinal, ordinal, error) != 0 ||
-                   sql_done(state->statements[DROP_DEFERRED], error) != 0 ||
-                   skip_task(state, step, ordinal, text, error) != 0
-               ? -1
-               : 1;
-}
-
-/* What was given back of the withdrawn ones is skipped now. */
-static int skip_withdrawn(struct journal_state *state, struct step *step, uint64_t first,
-                          uint64_t last, struct error *error)
-{
-    char text[OUTCOME_TEXT];
-    uint64_t ordinal;
-    int found;
-    while ((found = next_withdrawn(state, step, first, last, &ordinal, text, error)) > 0)
-        if (drop_withdrawn(state, step, ordinal, error) != 0 ||
-            skip_waiting(state, step, ordinal, text, error) < 0)
-            return -1;
-    return found;
 }
 
 /* Tasks [first, last] of one range of a claim, all still held, wait again. */
@@ -907,7 +648,7 @@ static int give_back(struct journal_state *state, struct claim *claim, struct ra
     uint64_t tasks = range.last - range.first + 1;
     for (uint64_t ordinal = range.first; ordinal <= range.last; ordinal++) {
         uint64_t bit;
-        held(claim, ordinal, &bit);
+        journal_held(claim, ordinal, &bit);
         leave(claim, bit);
     }
     step->counts.claimed -= tasks;
@@ -916,7 +657,7 @@ static int give_back(struct journal_state *state, struct claim *claim, struct ra
     return add_left(state, claim->id, range.first, range.last, error) != 0 ||
                    add_waiting(state, step, range, error) != 0
                ? -1
-               : skip_withdrawn(state, step, range.first, range.last, error);
+               : journal_skip_withdrawn(state, step, range.first, range.last, error);
 }
 
 /* Of [first, last] give back what the claim still holds, in as few ranges as may be. */
@@ -927,10 +668,10 @@ static int give_back_held(struct journal_state *state, struct claim *claim, uint
         struct range range = claim->ranges[i];
         uint64_t to = last < range.last ? last : range.last;
         for (uint64_t o = first > range.first ? first : range.first, bit; o <= to; o++) {
-            if (!held(claim, o, &bit))
+            if (!journal_held(claim, o, &bit))
                 continue;
             struct range part = {.first = o, .attempt = range.attempt};
-            while (o < to && held(claim, o + 1, &bit))
+            while (o < to && journal_held(claim, o + 1, &bit))
                 o++;
             part.last = o;
             *left += part.last - part.first + 1;
@@ -962,7 +703,7 @@ int journal_returned(struct journal *journal, struct frame_reader payload, uint6
 static int take_range(struct journal_state *state, struct step *step, uint64_t limit,
                       struct range *range, struct error *error)
 {
-    sqlite3_stmt *take = bound(state, TAKE_WAITING, step->is.number, 0, 0);
+    sqlite3_stmt *take = journal_bound(state, TAKE_WAITING, step->is.number, 0, 0);
     int found = sql_row(take, error);
     if (found <= 0)
         return found;
@@ -974,7 +715,8 @@ static int take_range(struct journal_state *state, struct step *step, uint64_t l
     if (end - range->first >= limit)
         range->last = range->first + limit - 1;
     int which = range->last < end ? CUT_WAITING : DROP_WAITING;
-    if (sql_done(bound(state, which, step->is.number, range->first, range->last + 1), error) != 0)
+    if (sql_done(journal_bound(state, which, step->is.number, range->first, range->last + 1),
+                 error) != 0)
         return -1;
     step->counts.runnable -= range->last - range->first + 1;
     return 1;
@@ -990,10 +732,10 @@ struct among {
 static int next_waiting_at(struct journal_state *state, const struct step *step, uint64_t ordinal,
                            struct range *range, struct error *error)
 {
-    int found = find_waiting(state, step, ordinal, range, error);
+    int found = journal_find_waiting(state, step, ordinal, range, error);
     if (found)
         return found;
-    sqlite3_stmt *from = bound(state, FROM_WAITING, step->is.number, ordinal, 0);
+    sqlite3_stmt *from = journal_bound(state, FROM_WAITING, step->is.number, ordinal, 0);
     found = sql_row(from, error);
     if (found <= 0)
         return found;
@@ -1023,7 +765,7 @@ static int take_among(struct journal_state *state, struct step *step, uint64_t l
         if (range->last - range->first >= limit)
             range->last = range->first + limit - 1;
         among->at = range->last + 1;
-        return take_out(state, step, row, range->first, range->last, error) != 0 ? -1 : 1;
+        return journal_take_out(state, step, row, range->first, range->last, error) != 0 ? -1 : 1;
     }
     return 0;
 }
@@ -1032,9 +774,9 @@ int journal_peek(struct journal *journal, int step_number, size_t limit,
                  struct journal_range *ranges, size_t *count, struct error *error)
 {
     struct journal_state *state = journal->state;
-    struct step *step = find_step(state, step_number);
+    struct step *step = journal_find_step(state, step_number);
     *count = 0;
-    if (!step || flush_released(state, step, error) != 0)
+    if (!step || journal_flush_released(state, step, error) != 0)
         return step ? -1 : 0;
     struct range row = {0};
     int found = next_waiting_at(state, step, 0, &row, error);
@@ -1053,8 +795,8 @@ static int put_documents(struct journal_state *state, const struct step *parent,
                          struct error *error)
 {
     sqlite3_stmt *find = state->statements[FIND_DOCUMENTS];
-    sqlite3_bind_int64(find, 1, task_row(parent->is.number, range->first));
-    sqlite3_bind_int64(find, 2, task_row(parent->is.number, range->last));
+    sqlite3_bind_int64(find, 1, journal_task_row(parent->is.number, range->first));
+    sqlite3_bind_int64(find, 2, journal_task_row(parent->is.number, range->last));
     int more;
     while ((more = sql_row(find, error)) > 0) {
         struct wire_document document = {.number = (uint64_t)sqlite3_column_int64(find, 2),
@@ -1066,7 +808,7 @@ static int put_documents(struct journal_state *state, const struct step *parent,
         sql_blob(find, 7, document.chain, sizeof document.chain);
         text_copy(document.name, sizeof document.name, sql_text(find, 8));
         text_copy(document.mime_type, sizeof document.mime_type, sql_text(find, 9));
-        put_u64(frame, (uint64_t)sqlite3_column_int64(find, 0) & ORDINALS);
+        put_u64(frame, (uint64_t)sqlite3_column_int64(find, 0) & JOURNAL_ORDINALS);
         put_text(frame, parent->is.name);
         document_put(frame, &document);
         ++*count;
@@ -1082,12 +824,12 @@ static int put_ancestors_documents(struct journal_state *state, const struct ste
     size_t mark = frame->size;
     uint32_t count = 0;
     put_u32(frame, 0);
-    const struct step *ancestor = find_step(state, step->is.parent);
+    const struct step *ancestor = journal_find_step(state, step->is.parent);
     for (size_t guard = 0; ancestor && guard < JOURNAL_STEPS; guard++) {
         for (size_t i = 0; i < claim->count; i++)
             if (put_documents(state, ancestor, &claim->ranges[i], frame, &count, error) < 0)
                 return -1;
-        ancestor = find_step(state, ancestor->is.parent);
+        ancestor = journal_find_step(state, ancestor->is.parent);
     }
     BUFFER_CLEAN struct buffer number = {0};
     put_u32(&number, count);
@@ -1146,9 +888,9 @@ int journal_claim(struct journal *journal, int step_number, const char *instance
                   struct buffer *frame, uint64_t *claim_id, uint64_t *tasks, struct error *error)
 {
     struct journal_state *state = journal->state;
-    struct step *step = find_step(state, step_number);
+    struct step *step = journal_find_step(state, step_number);
     *tasks = *claim_id = 0;
-    if (!step || flush_released(state, step, error) != 0)
+    if (!step || journal_flush_released(state, step, error) != 0)
         return step ? -1
                     : error_set(error, ERROR_INTERNAL, "run %u has no step %d", state->run,
                                 step_number);
@@ -1182,8 +924,8 @@ int journal_claim(struct journal *journal, int step_number, const char *instance
 
 static int wake(struct journal_state *state, int64_t task, uint32_t attempt, struct error *error)
 {
-    struct step *step = find_step(state, (int)(task >> JOURNAL_TASK_BITS));
-    uint64_t ordinal = (uint64_t)task & ORDINALS;
+    struct step *step = journal_find_step(state, (int)(task >> JOURNAL_TASK_BITS));
+    uint64_t ordinal = (uint64_t)task & JOURNAL_ORDINALS;
     sqlite3_bind_int64(state->statements[WAKE_DEFERRED], 1, task);
     if (!step || sql_done(state->statements[WAKE_DEFERRED], error) != 0)
         return step ? -1 : error_set(error, ERROR_INTERNAL, "a deferred task of an unknown step");
@@ -1217,117 +959,6 @@ int journal_due(struct journal *journal, int64_t now_us, int64_t *next_us, struc
     *next_us = sqlite3_column_int64(next, 0);
     sqlite3_reset(next);
     return 0;
-}
-
-/* ---- withdrawing ---- */
-
-static bool is_held(struct journal_state *state, const struct step *step, uint64_t ordinal)
-{
-    int index = (int)(step - state->steps);
-    uint64_t bit;
-    for (size_t i = 0; i < state->claim_count; i++)
-        if (state->claims[i]->step == index && held(state->claims[i], ordinal, &bit))
-            return true;
-    return false;
-}
-
-static int skip_deferred(struct journal_state *state, struct step *step, uint64_t ordinal,
-                         const char *text, struct error *error)
-{
-    sqlite3_bind_int64(state->statements[DROP_DEFERRED], 1, task_row(step->is.number, ordinal));
-    if (sql_done(state->statements[DROP_DEFERRED], error) != 0)
-        return -1;
-    bool deferred = sqlite3_changes(state->db) > 0;
-    if (!deferred && !step->is.parent)
-        return 0; /* nowhere: a task that the run does not have */
-    if (deferred)
-        step->counts.deferred--;
-    else
-        step->counts.waiting--; /* for the step before */
-    return skip_task(state, step, ordinal, text, error) != 0 ? -1 : 1;
-}
-
-static int mark_withdrawn(struct journal_state *state, struct step *step, uint64_t ordinal,
-                          const char *text, struct error *error)
-{
-    sqlite3_stmt *add = state->statements[ADD_WITHDRAWN];
-    sqlite3_bind_int64(add, 1, task_row(step->is.number, ordinal));
-    sql_bind_text(add, 2, text);
-    if (sql_done(add, error) != 0)
-        return -1;
-    step->withdrawn += (uint64_t)sqlite3_changes(state->db);
-    return 0;
-}
-
-/* 1: skipped, 0: it is over, or held and marked, -1. */
-static int withdraw(struct journal_state *state, struct step *step, uint64_t ordinal,
-                    const char *text, struct error *error)
-{
-    int over = ordinal && ordinal <= step->counts.total
-                   ? has_outcome(state, step->is.number, ordinal, error)
-                   : 1;
-    if (over)
-        return over < 0 ? -1 : 0;
-    if (is_held(state, step, ordinal))
-        return mark_withdrawn(state, step, ordinal, text, error);
-    if (flush_released(state, step, error) != 0)
-        return -1;
-    int waited = skip_waiting(state, step, ordinal, text, error);
-    return waited ? waited : skip_deferred(state, step, ordinal, text, error);
-}
-
-int journal_withdraw(struct journal *journal, const struct journal_withdrawal *withdrawals,
-                     size_t count, uint64_t *skipped, struct error *error)
-{
-    struct journal_state *state = journal->state;
-    *skipped = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct step *step = find_step(state, withdrawals[i].step);
-        int result =
-            step ? withdraw(state, step, withdrawals[i].ordinal, withdrawals[i].text, error) : 0;
-        if (result < 0)
-            return -1;
-        *skipped += (uint64_t)result;
-    }
-    return 0;
-}
-
-int journal_withdrawn_claims(struct journal *journal, uint64_t **claims, size_t *count,
-                             struct error *error)
-{
-    struct journal_state *state = journal->state;
-    char text[OUTCOME_TEXT];
-    uint64_t ordinal;
-    *count = 0;
-    *claims = memory_array(state->claim_count, sizeof **claims);
-    for (size_t i = 0; i < state->claim_count; i++) {
-        const struct claim *claim = state->claims[i];
-        int found = 0;
-        for (size_t k = 0; !found && k < claim->count; k++)
-            found = next_withdrawn(state, &state->steps[claim->step], claim->ranges[k].first,
-                                   claim->ranges[k].last, &ordinal, text, error);
-        if (found < 0)
-            return -1;
-        if (found)
-            (*claims)[(*count)++] = claim->id;
-    }
-    return 0;
-}
-
-int journal_put_mark(struct journal *journal, int64_t revision, struct error *error)
-{
-    struct journal_state *state = journal->state;
-    sqlite3_stmt *put = state->statements[PUT_MARK];
-    sqlite3_bind_int64(put, 1, revision);
-    if (sql_done(put, error) != 0)
-        return -1;
-    state->mark = revision > state->mark ? revision : state->mark;
-    return 0;
-}
-
-int64_t journal_mark(const struct journal *journal)
-{
-    return journal->state->mark;
 }
 
 /* ---- recovery ---- */
@@ -1376,7 +1007,7 @@ static int settle_task(struct journal_state *state, struct claim *claim, uint64_
     struct outcome unknown = {.status = OUTCOME_UNKNOWN, .time_us = clock_now_us()};
     text_copy(unknown.text, sizeof unknown.text, why);
     uint64_t bit;
-    held(claim, ordinal, &bit);
+    journal_held(claim, ordinal, &bit);
     leave(claim, bit);
     return end_task(state, claim, ordinal, attempt, &unknown, error);
 }
@@ -1390,7 +1021,7 @@ static int recover_claim(struct journal_state *state, struct claim *claim,
         return 0;
     for (size_t i = 0; i < claim->count; i++)
         for (uint64_t o = claim->ranges[i].first, bit; o <= claim->ranges[i].last; o++) {
-            if (!held(claim, o, &bit))
+            if (!journal_held(claim, o, &bit))
                 continue;
             struct journal_record key = {.claim = claim->id, .ordinal = o};
             bool begun = count && bsearch(&key, records, count, sizeof *records, compare_task);
@@ -1453,7 +1084,7 @@ static int flush(struct store_database *database, struct error *error)
     struct journal_state *state = ((struct journal *)database)->state;
     for (size_t i = 0; i < state->step_count; i++) {
         struct step *step = &state->steps[i];
-        if (flush_released(state, step, error) != 0)
+        if (journal_flush_released(state, step, error) != 0)
             return -1;
         if (!step->dirty)
             continue;
@@ -1485,175 +1116,6 @@ static int rolled_back(struct store_database *database, struct error *error)
 
 /* ---- making, opening ---- */
 
-static int add_step(sqlite3 *db, const struct journal_step *step, uint64_t recipients,
-                    uint64_t skipped, struct error *error)
-{
-    STATEMENT_CLEAN sqlite3_stmt *add = sql_prepare(
-        db, "INSERT INTO step VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, ?9, 0)", error);
-    if (!add)
-        return -1;
-    sqlite3_bind_int(add, 1, step->number);
-    sql_bind_text(add, 2, step->name);
-    sql_bind_text(add, 3, step->action);
-    sqlite3_bind_int(add, 4, step->parent);
-    sqlite3_bind_int(add, 5, step->after);
-    sqlite3_bind_int(add, 6, step->repeatable);
-    sqlite3_bind_int64(add, 7, (int64_t)recipients);
-    sqlite3_bind_int64(add, 8, (int64_t)(recipients - skipped));
-    sqlite3_bind_int64(add, 9, (int64_t)skipped);
-    return sql_done(add, error);
-}
-
-static int add_first_range(sqlite3 *db, int step, uint64_t first, uint64_t last,
-                           struct error *error)
-{
-    if (first > last)
-        return 0;
-    STATEMENT_CLEAN sqlite3_stmt *add = sql_prepare(db, texts[ADD_WAITING], error);
-    if (!add)
-        return -1;
-    sqlite3_bind_int(add, 1, step);
-    sqlite3_bind_int64(add, 2, (int64_t)first);
-    sqlite3_bind_int64(add, 3, (int64_t)last);
-    sqlite3_bind_int(add, 4, 1);
-    return sql_done(add, error);
-}
-
-static int add_skip(sqlite3_stmt *add, int step, uint64_t ordinal, const char *reason,
-                    struct error *error)
-{
-    sqlite3_bind_int64(add, 1, task_row(step, ordinal));
-    sqlite3_bind_int(add, 2, OUTCOME_SKIPPED);
-    sqlite3_bind_int(add, 3, 0);
-    sqlite3_bind_int(add, 4, 0);
-    sqlite3_bind_int64(add, 5, clock_now_us());
-    sqlite3_bind_null(add, 6);
-    sql_bind_text(add, 7, reason);
-    return sql_done(add, error);
-}
-
-/* Skipped tasks of one step get their outcome at once; what lies between them waits, if the step
- * depends on none. */
-static int fill_step(sqlite3 *db, sqlite3 *rows, const struct journal_step *step,
-                     uint64_t recipients, struct error *error)
-{
-    STATEMENT_CLEAN sqlite3_stmt *select = sql_prepare(
-        rows, "SELECT ordinal, reason FROM skipped WHERE step = ?1 ORDER BY ordinal", error);
-    STATEMENT_CLEAN sqlite3_stmt *add = sql_prepare(db, texts[ADD_OUTCOME], error);
-    if (!select || !add)
-        return -1;
-    uint64_t next = 1, skipped = 0;
-    int more;
-    sqlite3_bind_int(select, 1, step->number);
-    while ((more = sql_row(select, error)) > 0) {
-        uint64_t ordinal = (uint64_t)sqlite3_column_int64(select, 0);
-        if (add_skip(add, step->number, ordinal, sql_text(select, 1), error) != 0 ||
-            (!step->parent && add_first_range(db, step->number, next, ordinal - 1, error) != 0))
-            return -1;
-        next = ordinal + 1;
-        skipped++;
-    }
-    if (more < 0 ||
-        (!step->parent && add_first_range(db, step->number, next, recipients, error) != 0))
-        return -1;
-    return add_step(db, step, recipients, skipped, error);
-}
-
-/* A task whose parent was skipped at the snapshot never hears of it later, so that is settled here.
- */
-static int settle_skipped_parents(struct journal *journal, const struct journal_step *steps,
-                                  size_t count, sqlite3 *rows, struct error *error)
-{
-    struct journal_state *state = journal->state;
-    STATEMENT_CLEAN sqlite3_stmt *select =
-        sql_prepare(rows, "SELECT ordinal FROM skipped WHERE step = ?1 ORDER BY ordinal", error);
-    if (!select)
-        return -1;
-    for (size_t i = 0; i < count; i++) {
-        int more;
-        sqlite3_bind_int(select, 1, steps[i].number);
-        while ((more = sql_row(select, error)) > 0)
-            if (release_children(state, find_step(state, steps[i].number),
-                                 (uint64_t)sqlite3_column_int64(select, 0), OUTCOME_SKIPPED,
-                                 error) != 0)
-                return -1;
-        if (more < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int fill(sqlite3 *db, sqlite3 *rows, uint64_t recipients, const struct journal_step *steps,
-                size_t count, struct error *error)
-{
-    if (sql_run(db, "BEGIN IMMEDIATE", error) != 0 || sql_run(db, schema, error) != 0 ||
-        sql_run(db, schema_2, error) != 0)
-        return -1;
-    for (size_t i = 0; i < count; i++)
-        if (fill_step(db, rows, &steps[i], recipients, error) != 0)
-            return -1;
-    return sql_run(db, "COMMIT", error);
-}
-
-static void remove_database(const char *path)
-{
-    static const char *const endings[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        FREE_CLEAN char *file = memory_format("%s%s", path, endings[i]);
-        unlink(file);
-    }
-}
-
-int journal_create(const char *path, const char *rows_path, uint32_t run, uint64_t recipients,
-                   const struct journal_step *steps, size_t count, struct error *error)
-{
-    FREE_CLEAN char *uri = memory_format("file:%s?immutable=1", rows_path);
-    SQL_CLEAN sqlite3 *rows = NULL;
-    if (count > JOURNAL_STEPS)
-        return error_set(error, ERROR_INPUT, "a campaign has at most %d steps", JOURNAL_STEPS);
-    if (sqlite3_open_v2(uri, &rows, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK)
-        return sql_error(rows, error, "open the run's rows");
-    remove_database(path);
-    sqlite3 *db = sql_open(path, error);
-    int result = db ? fill(db, rows, recipients, steps, count, error) : -1;
-    if (db)
-        sql_close(&db);
-    if (result != 0)
-        return -1;
-    struct journal *journal = journal_open(path, run, error);
-    if (!journal)
-        return -1;
-    if (sql_run(journal->database.db, "BEGIN IMMEDIATE", error) != 0 ||
-        settle_skipped_parents(journal, steps, count, rows, error) != 0 ||
-        flush(&journal->database, error) != 0)
-        result = -1;
-    else
-        result = sql_run(journal->database.db, "COMMIT", error);
-    journal_close(journal);
-    return result;
-}
-
-/* A journal that an older campaignd has begun gets what it lacks. */
-static int migrate(sqlite3 *db, const char *path, struct error *error)
-{
-    STATEMENT_CLEAN sqlite3_stmt *version = sql_prepare(db, "PRAGMA user_version", error);
-    if (!version || sql_row(version, error) < 0)
-        return -1;
-    int found = sqlite3_column_int(version, 0);
-    sqlite3_reset(version);
-    if (found > JOURNAL_VERSION)
-        return error_set(error, ERROR_INPUT,
-                         "%s was written by a newer campaignd (version %d, this one knows %d); "
-                         "install that one again",
-                         path, found, JOURNAL_VERSION);
-    if (found == JOURNAL_VERSION)
-        return 0;
-    if (sql_run(db, "BEGIN IMMEDIATE", error) != 0 || sql_run(db, schema_2, error) != 0)
-        return -1;
-    return sql_run(db, "COMMIT", error);
-}
-
 struct journal *journal_open(const char *path, uint32_t run, struct error *error)
 {
     struct journal *journal = memory_new(sizeof *journal);
@@ -1668,9 +1130,9 @@ struct journal *journal_open(const char *path, uint32_t run, struct error *error
         return NULL;
     }
     state->db = journal->database.db = sql_open(path, error);
-    bool good = state->db && migrate(state->db, path, error) == 0;
+    bool good = state->db && journal_migrate(state->db, path, error) == 0;
     for (int i = 0; good && i < STATEMENTS; i++)
-        good = (state->statements[i] = sql_prepare(state->db, texts[i], error)) != NULL;
+        good = (state->statements[i] = sql_prepare(state->db, journal_texts[i], error)) != NULL;
     if (!good || journal_reload(state, error) != 0) {
         journal_close(journal);
         return NULL;
@@ -1699,7 +1161,7 @@ size_t journal_steps(const struct journal *journal, struct journal_step *steps)
 
 void journal_set_retry(struct journal *journal, int number, int64_t retry_us, int64_t give_up_us)
 {
-    struct step *step = find_step(journal->state, number);
+    struct step *step = journal_find_step(journal->state, number);
     if (!step)
         return;
     step->is.retry_us = retry_us;
