@@ -66,8 +66,8 @@ static void add_problem(struct launch *launch, const char *where, const struct e
 static void read_source(struct launch *launch, const char *mode, reader_done done)
 {
     static unsigned last_file;
-    FREE_CLEAN char *out = memory_format("%s/reading/count-%u",
-                                         launch->daemon->conf->daemon.state_dir, ++last_file);
+    FREE_CLEAN char *out =
+        memory_format("%s/reading/count-%u", launch->daemon->conf->daemon.state_dir, ++last_file);
     json_t *request = reader_request(mode, launch->sources, launch->definition);
     json_object_set_new(request, "out", json_string(out));
     json_object_set_new(request, "suppression", json_string(launch->suppression));
