@@ -136,8 +136,9 @@ size_t recheck_take(struct run *run, size_t step, uint64_t limit, struct journal
         limit -= tasks;
         taken++;
     }
-    memmove(recheck->cleared, recheck->cleared + taken,
-            (recheck->count - taken) * sizeof *recheck->cleared);
+    if (taken) /* else there may be no list yet */
+        memmove(recheck->cleared, recheck->cleared + taken,
+                (recheck->count - taken) * sizeof *recheck->cleared);
     recheck->count -= taken;
     return taken;
 }
