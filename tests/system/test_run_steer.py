@@ -15,7 +15,7 @@ def wait_nothing_claimed(site, run, timeout=5):
 
 
 def test_pause_takes_back_at_once_and_resume_goes_on(site):
-    run = begin(site, recipients=RECIPIENTS)
+    run = begin(site, recipients=RECIPIENTS, delay_ms=20)  # so long that a slow machine still finds it running
     for moment in (100, 500, 900):
         wait_acts(site, moment)
         site.ctl("run", "pause", run)
