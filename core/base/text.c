@@ -162,6 +162,15 @@ int text_to_int64(const char *text, int64_t *value)
     return 0;
 }
 
+void text_real(char target[TEXT_REAL_SIZE], double real)
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(target, TEXT_REAL_SIZE, "%.*g", digits, real);
+        if (strtod(target, NULL) == real)
+            return;
+    }
+}
+
 struct unit {
     const char *name;
     int64_t factor;

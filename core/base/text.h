@@ -36,6 +36,10 @@ int text_unbase64(struct buffer *target, const char *text, size_t length);
 /* A whole number in decimal, nothing around it: 0, or -1. */
 int text_to_int64(const char *text, int64_t *value);
 
+/* A number in the fewest digits that mean it: "0.1", "1e+300"; "inf", "-inf" and "nan", too. */
+#define TEXT_REAL_SIZE 32
+void text_real(char target[TEXT_REAL_SIZE], double real);
+
 /* "30s", "5m", "2h", "1d", "250ms" → microseconds; a bare number is an error. 0, or -1. */
 int text_to_duration_us(const char *text, int64_t *value_us);
 

@@ -72,12 +72,26 @@ char *client_path(const char *collection, const char *name, const char *verb)
 struct sink {
     struct client *client;
     struct reply *reply;
+    client_take take; /* NULL: the answer is held */
+    void *context;
+    int taken; /* what `take` said; other than EXIT_OK: it wants no more */
 };
+
+static bool is_good(const struct client *client)
+{
+    long status = 0;
+    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+    return status >= 200 && status < 300;
+}
 
 static size_t on_data(char *data, size_t one, size_t size, void *context)
 {
     (void)one;
     struct sink *sink = context;
+    if (sink->take && is_good(sink->client)) {
+        sink->taken = sink->take(sink->context, sink->reply, data, size);
+        return sink->taken == EXIT_OK ? size : 0;
+    }
     if (sink->reply->bytes.size + size > ANSWER_MAXIMUM) {
         sink->client->too_large = true;
         return 0;
@@ -194,9 +208,9 @@ static int understand(struct invocation *invocation, struct reply *reply)
 {
     long status = 0;
     char *type = NULL;
+    bool good = is_good(invocation->client);
     curl_easy_getinfo(invocation->client->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(invocation->client->curl, CURLINFO_CONTENT_TYPE, &type);
-    bool good = status >= 200 && status < 300;
     bool json = type && text_starts(type, "application/json") && !*reply->file_name;
     if (json && reply->bytes.size) {
         reply->json = json_loadb(reply->bytes.data, reply->bytes.size, 0, NULL);
@@ -220,18 +234,16 @@ static void set_up(struct client *client, const char *method, const char *url, c
     curl_easy_setopt(client->curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
-    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, ANSWER_SECONDS);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
 }
 
 /* `data` NULL: no body, which is an empty one for POST. */
 static int perform(struct invocation *invocation, const char *method, const char *path,
-                   const char *mime_type, const void *data, size_t size, struct reply *reply)
+                   const char *mime_type, const void *data, size_t size, struct sink *sink)
 {
-    struct client *client = invocation->client;
+    struct client *client = sink->client = invocation->client;
     char detail[CURL_ERROR_SIZE] = "";
-    struct sink sink = {client, reply};
     FREE_CLEAN char *url = memory_format("http://campaignd/v1/%s", path);
     FREE_CLEAN char *type = memory_format("Content-Type: %s", mime_type);
     struct curl_slist *headers = data ? curl_slist_append(NULL, type) : NULL;
@@ -243,25 +255,44 @@ static int perform(struct invocation *invocation, const char *method, const char
     }
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, on_data);
-    curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &sink);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, sink);
     curl_easy_setopt(client->curl, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(client->curl, CURLOPT_HEADERDATA, &sink);
+    curl_easy_setopt(client->curl, CURLOPT_HEADERDATA, sink);
+    if (!sink->take)
+        curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, ANSWER_SECONDS);
     CURLcode result = curl_easy_perform(client->curl);
     curl_slist_free_all(headers);
-    return result == CURLE_OK ? understand(invocation, reply)
+    if (sink->taken != EXIT_OK)
+        return sink->taken;
+    return result == CURLE_OK ? understand(invocation, sink->reply)
                               : no_answer(invocation, result, detail);
+}
+
+static int call(struct invocation *invocation, const char *method, const char *path,
+                const json_t *body, struct sink *sink)
+{
+    FREE_CLEAN char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    return perform(invocation, method, path, "application/json", text, text ? strlen(text) : 0,
+                   sink);
 }
 
 int client_call(struct invocation *invocation, const char *method, const char *path,
                 const json_t *body, struct reply *reply)
 {
-    FREE_CLEAN char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    return perform(invocation, method, path, "application/json", text, text ? strlen(text) : 0,
-                   reply);
+    struct sink sink = {.reply = reply};
+    return call(invocation, method, path, body, &sink);
+}
+
+int client_stream(struct invocation *invocation, const char *path, const json_t *body,
+                  client_take take, void *context, struct reply *reply)
+{
+    struct sink sink = {.reply = reply, .take = take, .context = context};
+    return call(invocation, "POST", path, body, &sink);
 }
 
 int client_send(struct invocation *invocation, const char *method, const char *path,
                 const char *mime_type, const void *data, size_t size, struct reply *reply)
 {
-    return perform(invocation, method, path, mime_type, data, size, reply);
+    struct sink sink = {.reply = reply};
+    return perform(invocation, method, path, mime_type, data, size, &sink);
 }

@@ -1,4 +1,4 @@
-/* Requests to the daemon over its socket. Answers are bounded to 256 MB. */
+/* Requests to the daemon over its socket. An answer that is held is bounded to 256 MB. */
 #ifndef CAMPAIGND_CTL_CLIENT_H
 #define CAMPAIGND_CTL_CLIENT_H
 
@@ -27,6 +27,13 @@ int client_call(struct invocation *invocation, const char *method, const char *p
 /* The same with a body of another kind than JSON. */
 int client_send(struct invocation *invocation, const char *method, const char *path,
                 const char *mime_type, const void *data, size_t size, struct reply *reply);
+
+/* A POST whose answer may have any size: the bytes of a good one go to `take` as they come, not into
+ * `reply`, whose `file_name` is known then. Other than EXIT_OK from `take` ends the transfer and is
+ * the result. */
+typedef int (*client_take)(void *context, const struct reply *reply, const char *data, size_t size);
+int client_stream(struct invocation *invocation, const char *path, const json_t *body,
+                  client_take take, void *context, struct reply *reply);
 
 /* Append `name` percent-encoded, so that it is one part of a path or one value of a query. */
 void client_encode(struct buffer *path, const char *name);

@@ -89,9 +89,13 @@ int queries_run(struct invocation *invocation);
 int queries_groups(struct invocation *invocation);
 int queries_sql(struct invocation *invocation);
 int queries_fields(struct invocation *invocation);
-int lists_export(struct invocation *invocation); /* of a query or a campaign */
 /* What --parameter and --from-event give, as an object; NULL: none. *code says what is wrong. */
 json_t *queries_parameters(struct invocation *invocation, int *code);
+/* {"group", "parameters"} as the options say; NULL: they are wrong, *code says how. */
+json_t *queries_body(struct invocation *invocation, int *code);
+
+/* lists.c */
+int lists_export(struct invocation *invocation); /* of a query or a campaign */
 
 /* recipients.c */
 int campaigns_new(struct invocation *invocation);

@@ -99,6 +99,8 @@ static const char *const english[MESSAGE_COUNT] = {
     [MESSAGE_HINT_BUSY] = "Try again in a moment.",
     [MESSAGE_CANNOT_WRITE] = "cannot write {1}: {2}.",
     [MESSAGE_EXISTS] = "the file {1} is already there. Choose another with -o.",
+    [MESSAGE_TABLE_TO_FILE] =
+        "a table is for the terminal. With -o choose --format csv or --format jsonl.",
     [MESSAGE_BAD_SET] = "--set {1}: give it as KEY=VALUE.",
     [MESSAGE_BAD_SET_PATH] =
         "--set {1}: there is no place for “{2}” in the document; a list grows by one at its end.",
@@ -351,6 +353,8 @@ static const char *const german[MESSAGE_COUNT] = {
     [MESSAGE_HINT_BUSY] = "Versuchen Sie es gleich noch einmal.",
     [MESSAGE_CANNOT_WRITE] = "kann {1} nicht schreiben: {2}.",
     [MESSAGE_EXISTS] = "die Datei {1} gibt es schon. Wählen Sie mit -o eine andere.",
+    [MESSAGE_TABLE_TO_FILE] =
+        "eine Tabelle ist für das Terminal. Wählen Sie mit -o --format csv oder --format jsonl.",
     [MESSAGE_BAD_SET] = "--set {1}: angeben als SCHLÜSSEL=WERT.",
     [MESSAGE_BAD_SET_PATH] =
         "--set {1}: für „{2}“ ist im Dokument kein Platz; eine Liste wächst am Ende um eins.",

@@ -1,4 +1,4 @@
-/* What a query delivers: rows, groups, fields, its SQL; and lists of queries and campaigns. */
+/* What a query delivers: rows, groups, fields, its SQL. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +42,7 @@ json_t *queries_parameters(struct invocation *invocation, int *code)
     return NULL;
 }
 
-/* {"group", "parameters"} as the options say; NULL: they are wrong, *code says how. */
-static json_t *body_of(struct invocation *invocation, int *code)
+json_t *queries_body(struct invocation *invocation, int *code)
 {
     json_t *parameters = queries_parameters(invocation, code);
     json_t *body = *code ? NULL : json_object();
@@ -61,7 +60,7 @@ int queries_run(struct invocation *invocation)
 {
     int64_t limit = ROWS_DEFAULT;
     int code = invocation->limit ? parse_number(invocation, invocation->limit, &limit) : EXIT_OK;
-    json_t *body = code ? NULL : body_of(invocation, &code);
+    json_t *body = code ? NULL : queries_body(invocation, &code);
     if (code)
         return code;
     json_object_set_new(body, "limit", json_integer(limit));
@@ -86,7 +85,7 @@ int queries_groups(struct invocation *invocation)
 {
     static const char *const columns[] = {"group", "count", NULL};
     int code;
-    json_t *body = body_of(invocation, &code);
+    json_t *body = queries_body(invocation, &code);
     REPLY_CLEAN struct reply reply = {0};
     if (!code)
         code = post_to(invocation, "queries", invocation->arguments[0], "groups", body, &reply);
@@ -110,7 +109,7 @@ int queries_groups(struct invocation *invocation)
 int queries_sql(struct invocation *invocation)
 {
     int code;
-    json_t *body = body_of(invocation, &code);
+    json_t *body = queries_body(invocation, &code);
     REPLY_CLEAN struct reply reply = {0};
     if (!code)
         code = post_to(invocation, "queries", invocation->arguments[0], "sql", body, &reply);
@@ -166,7 +165,7 @@ static void print_fields(const json_t *columns)
 int queries_fields(struct invocation *invocation)
 {
     int code;
-    json_t *body = body_of(invocation, &code);
+    json_t *body = queries_body(invocation, &code);
     REPLY_CLEAN struct reply reply = {0};
     if (!code) {
         json_object_set_new(body, "save", json_boolean(invocation->save));
@@ -185,68 +184,4 @@ int queries_fields(struct invocation *invocation)
     else
         say(MESSAGE_FIELDS_GUESSED);
     return EXIT_OK;
-}
-
-/* ---- lists ---- */
-
-static json_t *listing_body(struct invocation *invocation, int *code)
-{
-    const char *format = invocation->format ? invocation->format : "csv";
-    json_t *body = body_of(invocation, code);
-    if (*code)
-        return NULL;
-    json_object_set_new(body, "format", json_string(format));
-    if (invocation->separator)
-        json_object_set_new(
-            body, "separator",
-            json_string(text_equal(invocation->separator, "\\t") ? "\t" : invocation->separator));
-    if (invocation->formula_guard)
-        json_object_set_new(body, "formula_guard", json_true());
-    if (invocation->byte_order_mark)
-        json_object_set_new(body, "byte_order_mark", json_true());
-    return body;
-}
-
-/* The lines of a list in JSON as a table. */
-static int print_lines(const char *lines)
-{
-    json_t *columns = json_array(), *rows = json_array();
-    while (*lines) {
-        size_t length = strcspn(lines, "\n");
-        json_t *row = json_array(), *value;
-        json_t *object = json_loadb(lines, length, 0, NULL);
-        const char *name;
-        bool first = !json_array_size(columns);
-        json_object_foreach(object, name, value) {
-            if (first)
-                json_array_append_new(columns, json_pack("{s:s}", "name", name));
-            json_array_append(row, value);
-        }
-        json_array_append_new(rows, row);
-        json_decref(object);
-        lines += length + (lines[length] == '\n');
-    }
-    print_rows(columns, rows);
-    say(MESSAGE_ROWS_COUNT, message_number((int64_t)json_array_size(rows)));
-    json_decref(columns);
-    json_decref(rows);
-    return EXIT_OK;
-}
-
-int lists_export(struct invocation *invocation)
-{
-    bool of_query = text_equal(invocation->command->noun, "query");
-    bool table = text_equal(invocation->format, "table");
-    int code;
-    if (table)
-        invocation->format = "jsonl";
-    json_t *body = listing_body(invocation, &code);
-    REPLY_CLEAN struct reply reply = {0};
-    if (!code)
-        code = post_to(invocation, of_query ? "queries" : "campaigns", invocation->arguments[0],
-                       "list", body, &reply);
-    if (code)
-        return code;
-    return table ? print_lines(buffer_string(&reply.bytes))
-                 : output_text(invocation, buffer_string(&reply.bytes), reply.bytes.size);
 }

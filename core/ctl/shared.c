@@ -1,16 +1,13 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "ctl/client.h"
 #include "ctl/command.h"
+#include "ctl/saving.h"
 #include "ctl/table.h"
 
 int fail_with(struct invocation *invocation, int code, char *text)
@@ -60,6 +57,13 @@ int post_to(struct invocation *invocation, const char *collection, const char *n
     return code;
 }
 
+/* 1 and 0 of yes and no are told apart from numbers by the column's type. */
+static const json_t *as_its_column(const json_t *column, const json_t *value)
+{
+    bool boolean = text_equal(json_string_value(json_object_get(column, "type")), "boolean");
+    return boolean && json_is_integer(value) ? json_boolean(json_integer_value(value)) : value;
+}
+
 void print_rows(const json_t *columns, const json_t *rows)
 {
     size_t count = json_array_size(columns);
@@ -73,7 +77,8 @@ void print_rows(const json_t *columns, const json_t *rows)
     table_headings_as_given(table);
     for (size_t row = 0; row < json_array_size(rows); row++)
         for (size_t i = 0; i < count && i < TABLE_COLUMNS_MAXIMUM; i++)
-            table_json(table, json_array_get(json_array_get(rows, row), i));
+            table_json(table, as_its_column(json_array_get(columns, i),
+                                            json_array_get(json_array_get(rows, row), i)));
     table_print(table);
     table_free(table);
     free(names);
@@ -169,39 +174,14 @@ void command_safe_file_name(char *name)
         *name = '_';
 }
 
-static int write_file(struct invocation *invocation, const char *path, int flags, const void *data,
-                      size_t size)
-{
-    FD_CLEAN int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666);
-    if (fd < 0 && errno == EEXIST)
-        return fail(invocation, EXIT_CONFLICT, MESSAGE_EXISTS, path);
-    if (fd < 0 || file_write_all(fd, data, size))
-        return fail(invocation, EXIT_WRONG, MESSAGE_CANNOT_WRITE, path, strerror(errno));
-    if (!invocation->json)
-        say(MESSAGE_SAVED, path, message_number((int64_t)size));
-    return EXIT_OK;
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat status;
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
 int save_bytes(struct invocation *invocation, const char *path, const char *name, const void *data,
                size_t size)
 {
-    if (!path)
-        return write_file(invocation, name, O_EXCL, data, size);
-    if (text_equal(path, "-")) {
-        fwrite(data, 1, size, stdout);
-        return EXIT_OK;
-    }
-    if (!is_folder(path))
-        return write_file(invocation, path, O_TRUNC, data, size);
-    bool closed = path[strlen(path) - 1] == '/';
-    FREE_CLEAN char *inside = memory_format("%s%s%s", path, closed ? "" : "/", name);
-    return write_file(invocation, inside, O_TRUNC, data, size);
+    SAVING_CLEAN struct saving saving;
+    int code = saving_begin(&saving, invocation, path, name);
+    if (!code)
+        code = saving_write(&saving, data, size);
+    return code ? code : saving_end(&saving);
 }
 
 int output_text(struct invocation *invocation, const void *data, size_t size)

@@ -24,12 +24,21 @@ struct cell {
     bool number;
 };
 
+struct column {
+    size_t width;
+    bool empty; /* in every row: not shown */
+    bool right; /* numbers and their heading stand to the right */
+    bool rigid; /* half of it would say nothing */
+};
+
 struct table {
     const char *const *keys;
     size_t columns;
     bool as_given;
-    struct cell *cells;
+    struct cell *cells; /* not printed yet */
     size_t count, capacity;
+    struct column *layout; /* NULL: nothing is printed yet */
+    bool as_records;       /* too many columns for the terminal: each row as lines of its own */
 };
 
 static bool terminal;
@@ -96,11 +105,12 @@ static size_t step(const char *text, size_t *width)
 {
     wchar_t character = 0;
     mbstate_t state = {0};
-    size_t size = mbrtowc(&character, text, MB_CUR_MAX, &state);
-    if (size == (size_t)-1 || size == (size_t)-2 || size == 0) {
-        *width = 1;
+    *width = 1;
+    if (*text >= ' ' && *text <= '~') /* most */
         return 1;
-    }
+    size_t size = mbrtowc(&character, text, MB_CUR_MAX, &state);
+    if (size == (size_t)-1 || size == (size_t)-2 || size == 0)
+        return 1;
     int columns = wcwidth(character);
     *width = columns < 0 ? 1 : (size_t)columns;
     return size;
@@ -204,6 +214,15 @@ static char *list(const json_t *array)
     return buffer_steal(&text);
 }
 
+/* "(1,234 bytes)" of {"base64": "…"}. */
+static char *bytes(const json_t *value)
+{
+    BUFFER_CLEAN struct buffer decoded = {0};
+    const json_t *encoded = json_object_get(value, "base64");
+    text_unbase64(&decoded, json_string_value(encoded), json_string_length(encoded));
+    return message_with(MESSAGE_BYTES, message_number((int64_t)decoded.size), (char *)NULL);
+}
+
 char *table_value(const char *key, const json_t *value)
 {
     size_t length = strlen(key);
@@ -228,7 +247,7 @@ char *table_value(const char *key, const json_t *value)
     case JSON_ARRAY:
         return list(value);
     case JSON_OBJECT:
-        return json_dumps(value, JSON_COMPACT);
+        return json_object_get(value, "base64") ? bytes(value) : json_dumps(value, JSON_COMPACT);
     default:
         return memory_text("");
     }
@@ -245,11 +264,18 @@ struct table *table_new(const char *const *keys)
     return table;
 }
 
-void table_free(struct table *table)
+static void forget_rows(struct table *table)
 {
     for (size_t i = 0; i < table->count; i++)
         free(table->cells[i].text);
+    table->count = 0;
+}
+
+void table_free(struct table *table)
+{
+    forget_rows(table);
     free(table->cells);
+    free(table->layout);
     free(table);
 }
 
@@ -277,11 +303,23 @@ void table_state(struct table *table, const char *state)
     add(table, table_clean(message_label(state), false), table_colour_of_state(state), false);
 }
 
+/* Decimals come as text, so that they keep their digits. */
+static bool is_decimal(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    if (!text)
+        return false;
+    text += *text == '-';
+    size_t whole = strspn(text, "0123456789");
+    size_t fraction = text[whole] == '.' ? strspn(text + whole + 1, "0123456789") : 0;
+    return whole && fraction && !text[whole + 1 + fraction] && (whole == 1 || *text != '0');
+}
+
 void table_json(struct table *table, const json_t *value)
 {
     const char *key = table->as_given ? "" : table->keys[table->count % table->columns];
     char *text = value ? table_value(key, value) : memory_text("");
-    add(table, text, COLOUR_NONE, json_is_number(value));
+    add(table, text, COLOUR_NONE, json_is_number(value) || (table->as_given && is_decimal(value)));
 }
 
 static bool is_state(const char *key)
@@ -310,13 +348,6 @@ static const char *heading(const struct table *table, size_t column)
     return table->as_given ? table->keys[column] : message_label(table->keys[column]);
 }
 
-struct column {
-    size_t width;
-    bool empty; /* in every row: not shown */
-    bool right; /* numbers and their heading stand to the right */
-    bool rigid; /* half of it would say nothing */
-};
-
 /* Take from the widest until the row fits; false: it cannot. */
 static bool fit(struct column *columns, size_t count)
 {
@@ -336,12 +367,14 @@ static bool fit(struct column *columns, size_t count)
     return true;
 }
 
-static void print_cell(const char *text, size_t width, bool right, bool last, enum colour colour)
+static void print_cell(const struct cell *cell, size_t width, bool right, bool last)
 {
-    FREE_CLEAN char *cut = table_cut(text, width);
-    size_t shown = table_width(cut), space = width > shown ? width - shown : 0;
-    printf("%*s%s%s%s%*s", right ? (int)space : 0, "", table_colour(colour), cut,
-           colour == COLOUR_NONE ? "" : table_colour_end(), right || last ? 0 : (int)space, "");
+    bool fits = !terminal || cell->width <= width;
+    FREE_CLEAN char *cut = fits ? NULL : table_cut(cell->text, width);
+    size_t shown = fits ? cell->width : table_width(cut), space = width > shown ? width - shown : 0;
+    printf("%*s%s%s%s%*s", right ? (int)space : 0, "", table_colour(cell->colour),
+           fits ? cell->text : cut, cell->colour == COLOUR_NONE ? "" : table_colour_end(),
+           right || last ? 0 : (int)space, "");
     if (!last)
         printf("%*s", GAP, "");
 }
@@ -405,20 +438,20 @@ static void print_row(const struct table *table, const struct column *columns,
         last--;
     for (size_t i = 0; i <= last; i++) {
         const struct column *column = &columns[i];
+        struct cell name = {(char *)heading(table, i), table_width(heading(table, i)), COLOUR_BOLD,
+                            false};
         if (column->empty)
             continue;
         if (cells && wraps(table, i))
             print_wrapped(cells[i].text, column->width, indent);
         else
-            print_cell(cells ? cells[i].text : heading(table, i), column->width, column->right,
-                       i == last, cells ? cells[i].colour : COLOUR_BOLD);
+            print_cell(cells ? &cells[i] : &name, column->width, column->right, i == last);
         indent += column->width + GAP;
     }
     putchar('\n');
 }
 
-/* Too many columns for the terminal: each row as lines of its own. */
-static void print_records(const struct table *table)
+static void print_records(const struct table *table, bool first)
 {
     size_t width = 0;
     for (size_t i = 0; i < table->columns; i++)
@@ -427,7 +460,7 @@ static void print_records(const struct table *table)
     for (size_t i = 0; i < table->count; i++) {
         const struct cell *cell = &table->cells[i];
         const char *name = heading(table, i % table->columns);
-        if (i && i % table->columns == 0)
+        if ((i || !first) && i % table->columns == 0)
             putchar('\n');
         if (cell->width)
             printf("%s%s%s%*s  %s\n", table_colour(COLOUR_BOLD), name, table_colour_end(),
@@ -435,20 +468,32 @@ static void print_records(const struct table *table)
     }
 }
 
-void table_print(const struct table *table)
+static void lay_out(struct table *table)
 {
-    struct column columns[TABLE_COLUMNS_MAXIMUM];
-    if (!table->count) {
-        puts(message(MESSAGE_NOTHING));
-        return;
-    }
+    table->layout = memory_array(table->columns + 1, sizeof *table->layout);
     for (size_t i = 0; i < table->columns; i++)
-        measure(table, i, &columns[i]);
-    if (terminal && !fit(columns, table->columns)) {
-        print_records(table);
-        return;
-    }
-    print_row(table, columns, NULL);
-    for (size_t i = 0; i < table->count; i += table->columns)
-        print_row(table, columns, &table->cells[i]);
+        measure(table, i, &table->layout[i]);
+    table->as_records = terminal && !fit(table->layout, table->columns);
+}
+
+void table_print_part(struct table *table)
+{
+    bool first = !table->layout;
+    if (first)
+        lay_out(table);
+    if (table->as_records)
+        print_records(table, first);
+    else if (first)
+        print_row(table, table->layout, NULL);
+    for (size_t i = 0; i < table->count && !table->as_records; i += table->columns)
+        print_row(table, table->layout, &table->cells[i]);
+    forget_rows(table);
+}
+
+void table_print(struct table *table)
+{
+    if (table->count)
+        table_print_part(table);
+    else if (!table->layout)
+        puts(message(MESSAGE_NOTHING));
 }

@@ -45,7 +45,11 @@ void table_json(struct table *table, const json_t *value);
 void table_object(struct table *table, const json_t *object);
 void table_headings_as_given(struct table *table); /* the keys are names, not ours to translate */
 
-void table_print(const struct table *table); /* "(nothing)" if it has no row */
+void table_print(struct table *table); /* "(nothing)" if it has no row */
+
+/* Print the rows so far and forget them, for a table that is not held as a whole: the first ones
+ * decide how wide its columns are. table_print ends it. */
+void table_print_part(struct table *table);
 
 /* A value as people read it: numbers grouped, times local, yes and no in words. Caller frees. */
 char *table_value(const char *key, const json_t *value);

@@ -122,10 +122,10 @@ static bool read_list(struct asking *asking)
     struct listing_options options;
     struct error error;
     json_t *ignored;
-    if (!operations_read_body(asking->request, "{s?s, s?o, s?o, s?o, s?o, s?o}", "group",
+    if (!operations_read_body(asking->request, "{s?s, s?o, s?o, s?o, s?o, s?o, s?o}", "group",
                               &asking->group, "parameters", &asking->parameters, "format", &ignored,
                               "separator", &ignored, "formula_guard", &ignored, "byte_order_mark",
-                              &ignored))
+                              &ignored, "decimals", &ignored))
         return false;
     if (listing_read_options(asking->request->body, &options, &error) == 0)
         return true;

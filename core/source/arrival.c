@@ -124,14 +124,14 @@ static struct arrival *arrival_of(const sqlite3_vtab_cursor *cursor)
     return ((struct arrival_table *)cursor->pVtab)->arrival;
 }
 
-static int too_many(const struct arrival *arrival)
+int arrival_too_many(int64_t max_rows, struct error *error)
 {
-    return error_say(arrival->error, ERROR_INPUT,
+    return error_say(error, ERROR_INPUT,
                      "the query delivers more than max_rows (%lld) rows; narrow it, or raise "
                      "max_rows of its source",
                      "Die Abfrage liefert mehr als max_rows (%lld) Zeilen; sie enger fassen oder "
                      "max_rows ihrer Datenquelle anheben.",
-                     (long long)arrival->max_rows);
+                     (long long)max_rows);
 }
 
 static bool is_wanted(const struct arrival *arrival, const char *key)
@@ -155,7 +155,7 @@ static int advance(struct arrival *arrival)
             break;
         }
         if (++arrival->rows > arrival->max_rows)
-            return too_many(arrival);
+            return arrival_too_many(arrival->max_rows, arrival->error);
         if (is_wanted(arrival, arrival_key(arrival)))
             break;
         buffer_clear(&arrival->key_text);

@@ -48,4 +48,7 @@ const char *arrival_key(struct arrival *arrival);
 
 void arrival_free(struct arrival *arrival); /* what it holds */
 
+/* -1 with the error that says that a query delivers more rows than its source allows. */
+int arrival_too_many(int64_t max_rows, struct error *error);
+
 #endif

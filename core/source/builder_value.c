@@ -96,26 +96,18 @@ static int decimals_of(const char *text)
     return is_number ? (int)fraction : -1;
 }
 
-/* The digits of a JSON number, the shortest that mean it. */
-static void write_real(char target[64], double real)
-{
-    snprintf(target, 64, "%.15g", real);
-    if (strtod(target, NULL) != real)
-        snprintf(target, 64, "%.17g", real);
-}
-
 /* The number that a value stands for; its decimals, -1: none. `number` is bound as a text if it is
  * no whole one, so that no digit is lost on the way. */
 static int read_number(const json_t *value, json_t **number)
 {
-    char digits[64] = "";
+    char digits[TEXT_REAL_SIZE] = "";
     int64_t whole;
     if (json_is_integer(value)) {
         *number = json_integer(json_integer_value(value));
         return 0;
     }
     if (json_is_real(value))
-        write_real(digits, json_real_value(value));
+        text_real(digits, json_real_value(value));
     const char *text = json_is_string(value) ? json_string_value(value) : digits;
     int decimals = decimals_of(text);
     if (decimals >= 0)

@@ -1,6 +1,7 @@
 #include "source/listing.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,31 +51,89 @@ static int read_separator(const json_t *request, struct listing_options *options
     return 0;
 }
 
+static int read_decimals(const json_t *request, struct listing_options *options,
+                         struct error *error)
+{
+    const json_t *decimals = json_object_get(request, "decimals");
+    const char *as = json_string_value(decimals);
+    options->decimals_as_text = text_equal(as, "text");
+    if (!decimals || options->decimals_as_text || text_equal(as, "number"))
+        return 0;
+    return error_say(error, ERROR_INPUT, "decimals: there is »number« and »text«",
+                     "decimals: es gibt »number« und »text«.");
+}
+
+static int read_switch(const json_t *request, const char *name, bool *target, struct error *error)
+{
+    const json_t *value = json_object_get(request, name);
+    *target = json_is_true(value);
+    if (!value || json_is_boolean(value))
+        return 0;
+    return error_say(error, ERROR_INPUT, "%s: true or false is possible",
+                     "%s: möglich sind true und false.", name);
+}
+
 int listing_read_options(const json_t *request, struct listing_options *options,
                          struct error *error)
 {
-    options->formula_guard = json_is_true(json_object_get(request, "formula_guard"));
-    options->byte_order_mark = json_is_true(json_object_get(request, "byte_order_mark"));
-    return read_format(request, options, error) != 0 ? -1 : read_separator(request, options, error);
+    return read_switch(request, "formula_guard", &options->formula_guard, error) != 0 ||
+                   read_switch(request, "byte_order_mark", &options->byte_order_mark, error) != 0 ||
+                   read_format(request, options, error) != 0 ||
+                   read_separator(request, options, error) != 0 ||
+                   read_decimals(request, options, error) != 0
+               ? -1
+               : 0;
+}
+
+/* ---- numbers ---- */
+
+/* A number as RFC 8259 has it, without an exponent. */
+static bool is_number(const char *text, size_t length)
+{
+    const char *end = text + length;
+    text += *text == '-';
+    size_t whole = strspn(text, "0123456789");
+    if (!whole || (whole > 1 && *text == '0'))
+        return false;
+    text += whole;
+    if (*text == '.') {
+        size_t fraction = strspn(text + 1, "0123456789");
+        if (!fraction)
+            return false;
+        text += 1 + fraction;
+    }
+    return text == end;
+}
+
+/* A decimal comes as text; a database without types may hold any text in such a column. */
+static bool is_decimal(const struct listing_column *column, const struct source_value *value)
+{
+    return column->type == SOURCE_DECIMAL && is_number(value->text, value->length);
 }
 
 /* ---- CSV ---- */
 
+/* What OWASP lists; the last four are the wide forms of the first four. */
 static bool starts_formula(const char *text, size_t length)
 {
-    return length && memchr("=+-@\t\r", *text, 6);
+    static const char *const starts[] = {"=",  "+",  "-",  "@",  "\t", "\r",
+                                         "\n", "＝", "＋", "－", "＠"};
+    for (size_t i = 0; length && i < sizeof starts / sizeof *starts; i++)
+        if (text_starts(text, starts[i]))
+            return true;
+    return false;
 }
 
 static bool needs_quotes(const struct listing *listing, const char *text, size_t length)
 {
-    return memchr(text, '"', length) || memchr(text, '\n', length) || memchr(text, '\r', length) ||
-           memchr(text, listing->options.separator, length);
+    return !length || memchr(text, '"', length) || memchr(text, '\n', length) ||
+           memchr(text, '\r', length) || memchr(text, listing->options.separator, length);
 }
 
-static void put_csv_text(struct listing *listing, const char *text, size_t length, bool is_text)
+static void put_csv_text(struct listing *listing, const char *text, size_t length, bool guard)
 {
     struct buffer *out = &listing->out;
-    bool guarded = is_text && listing->options.formula_guard && starts_formula(text, length);
+    bool guarded = guard && starts_formula(text, length);
     if (!needs_quotes(listing, text, length)) {
         if (guarded)
             buffer_char(out, '\'');
@@ -94,9 +153,17 @@ static void put_csv_text(struct listing *listing, const char *text, size_t lengt
     buffer_char(out, '"');
 }
 
+static void put_csv_bytes(struct listing *listing, const struct source_value *value)
+{
+    BUFFER_CLEAN struct buffer encoded = {0};
+    text_base64(&encoded, value->text, value->length);
+    put_csv_text(listing, buffer_string(&encoded), encoded.size, listing->options.formula_guard);
+}
+
 static void put_csv_value(struct listing *listing, const struct listing_column *column,
                           const struct source_value *value)
 {
+    char digits[TEXT_REAL_SIZE];
     switch (value->type) {
     case SQLITE_NULL:
         break;
@@ -104,13 +171,18 @@ static void put_csv_value(struct listing *listing, const struct listing_column *
         buffer_printf(&listing->out, "%lld", (long long)value->integer);
         break;
     case SQLITE_FLOAT:
-        buffer_printf(&listing->out, "%.15g", value->real);
+        text_real(digits, value->real);
+        buffer_text(&listing->out, digits);
         break;
     case SQLITE_TEXT:
-        put_csv_text(listing, value->text, value->length, column->type != SOURCE_DECIMAL);
-        break;
+        if (source_value_is_text(value)) {
+            put_csv_text(listing, value->text, value->length,
+                         listing->options.formula_guard && !is_decimal(column, value));
+            break;
+        }
+        __attribute__((fallthrough));
     default:
-        text_base64(&listing->out, value->text, value->length);
+        put_csv_bytes(listing, value);
     }
 }
 
@@ -121,13 +193,16 @@ static void put_csv_names(struct listing *listing)
     for (unsigned i = 0; i < listing->count; i++) {
         if (i)
             buffer_char(&listing->out, listing->options.separator);
-        put_csv_text(listing, listing->columns[i].name, strlen(listing->columns[i].name), true);
+        put_csv_text(listing, listing->columns[i].name, strlen(listing->columns[i].name),
+                     listing->options.formula_guard);
     }
     buffer_text(&listing->out, "\r\n");
 }
 
 static void put_csv_row(struct listing *listing, const struct source_value *values)
 {
+    if (listing->count == 1 && values->type == SQLITE_NULL)
+        buffer_text(&listing->out, "\"\""); /* an empty line is no row for those who read CSV */
     for (unsigned i = 0; i < listing->count; i++) {
         if (i)
             buffer_char(&listing->out, listing->options.separator);
@@ -138,28 +213,19 @@ static void put_csv_row(struct listing *listing, const struct source_value *valu
 
 /* ---- JSON lines ---- */
 
-/* A number as RFC 8259 has it. */
-static bool is_number(const char *text)
+static void put_json_text(struct buffer *out, const char *data, size_t length)
 {
-    text += *text == '-';
-    size_t whole = strspn(text, "0123456789");
-    if (!whole || (whole > 1 && *text == '0'))
-        return false;
-    text += whole;
-    if (*text == '.') {
-        size_t fraction = strspn(text + 1, "0123456789");
-        if (!fraction)
-            return false;
-        text += 1 + fraction;
-    }
-    return !*text;
+    json_t *text = json_stringn_nocheck(data, length);
+    FREE_CLEAN char *written = json_dumps(text, JSON_ENCODE_ANY);
+    buffer_text(out, written);
+    json_decref(text);
 }
 
-static void put_json(struct buffer *out, json_t *value)
+static void put_json_real(struct buffer *out, double real)
 {
-    FREE_CLEAN char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    buffer_text(out, text ? text : "null");
-    json_decref(value);
+    char digits[TEXT_REAL_SIZE];
+    text_real(digits, real);
+    buffer_text(out, isfinite(real) ? digits : "null");
 }
 
 static void put_json_bytes(struct buffer *out, const struct source_value *value)
@@ -169,10 +235,10 @@ static void put_json_bytes(struct buffer *out, const struct source_value *value)
     buffer_text(out, "\"}");
 }
 
-static void put_json_value(struct buffer *out, const struct listing_column *column,
+static void put_json_value(struct listing *listing, const struct listing_column *column,
                            const struct source_value *value)
 {
-    json_t *text = NULL;
+    struct buffer *out = &listing->out;
     switch (value->type) {
     case SQLITE_NULL:
         buffer_text(out, "null");
@@ -184,14 +250,14 @@ static void put_json_value(struct buffer *out, const struct listing_column *colu
             buffer_printf(out, "%lld", (long long)value->integer);
         break;
     case SQLITE_FLOAT:
-        put_json(out, json_real(value->real));
+        put_json_real(out, value->real);
         break;
     case SQLITE_TEXT:
-        if (column->type == SOURCE_DECIMAL && is_number(value->text))
+        if (is_decimal(column, value) && !listing->options.decimals_as_text)
             buffer_append(out, value->text, value->length);
-        else if ((text = json_stringn(value->text, value->length)))
-            put_json(out, text);
-        else /* no UTF-8 */
+        else if (source_value_is_text(value))
+            put_json_text(out, value->text, value->length);
+        else
             put_json_bytes(out, value);
         break;
     default:
@@ -205,7 +271,7 @@ static void put_json_row(struct listing *listing, const struct source_value *val
         buffer_char(&listing->out, i ? ',' : '{');
         buffer_text(&listing->out, listing->keys[i]);
         buffer_char(&listing->out, ':');
-        put_json_value(&listing->out, &listing->columns[i], &values[i]);
+        put_json_value(listing, &listing->columns[i], &values[i]);
     }
     buffer_text(&listing->out, "}\n");
 }

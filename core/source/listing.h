@@ -3,12 +3,17 @@
  * columns' names), or JSON lines (one object a row, https://jsonlines.org). Rows come one after the
  * other and nothing of them is kept.
  *
- * CSV: a cell is quoted where it has to be. NULL and "" are both empty, bytes are base64. With
- * `formula_guard` a text that a spreadsheet would take for a formula (it begins with = + - @, a tab
- * or a carriage return) gets an apostrophe in front; numbers never.
+ * A real number has the fewest digits that mean it. Text that is none (not UTF-8, or with a zero
+ * byte in it) is told as bytes.
  *
- * JSON lines: integers and booleans as such, decimals as numbers with all their digits, NULL as
- * null, bytes as {"base64": "…"}.
+ * CSV: a cell is quoted where it has to be. NULL is an empty cell, an empty text is "" in quotation
+ * marks (so is NULL where it is the only column, for an empty line would be no row); true and false
+ * are 1 and 0, bytes are base64. With `formula_guard` whatever a spreadsheet would take for a formula
+ * gets an apostrophe in front: what begins with = + - @, also in their wide forms, a tab or a line's
+ * end; numbers never.
+ *
+ * JSON lines: integers and booleans as such, decimals as numbers with all their digits (or as texts,
+ * for those who would make a binary fraction of them), NULL as null, bytes as {"base64": "…"}.
  */
 #ifndef CAMPAIGND_SOURCE_LISTING_H
 #define CAMPAIGND_SOURCE_LISTING_H
@@ -22,9 +27,10 @@ enum listing_format { LISTING_CSV, LISTING_JSON_LINES };
 
 struct listing_options {
     enum listing_format format;
-    char separator;       /* of CSV: , ; or a tab */
-    bool formula_guard;   /* of CSV */
-    bool byte_order_mark; /* of CSV: three bytes that tell some spreadsheets that it is UTF-8 */
+    char separator;        /* of CSV: , ; | or a tab */
+    bool formula_guard;    /* of CSV */
+    bool byte_order_mark;  /* of CSV: three bytes that tell some spreadsheets that it is UTF-8 */
+    bool decimals_as_text; /* of JSON lines */
 };
 
 struct listing_column {
@@ -35,7 +41,8 @@ struct listing_column {
 struct listing;
 
 /* What a request's object asks for: {"format": "csv" | "jsonl", "separator": ";",
- * "formula_guard": true, "byte_order_mark": true}, all optional. 0, or -1 with what is wrong. */
+ * "formula_guard": true, "byte_order_mark": true, "decimals": "number" | "text"}, all optional. 0,
+ * or -1 with what is wrong. */
 int listing_read_options(const json_t *request, struct listing_options *options,
                          struct error *error);
 

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "source/arrival.h"
 #include "source/details.h"
 #include "source/fetch.h"
 #include "source/guess.h"
@@ -117,9 +118,11 @@ static json_t *first_rows(struct reading *reading, struct error *error)
     while (source && (more = source_next(source, error)) > 0 && count < most)
         if (count++ < limit)
             json_array_append_new(rows, row_json(source));
-    if (source && more >= 0)
-        return json_pack("{s:b, s:I, s:b, s:o, s:o}", "ok", 1, "count", (json_int_t)count,
-                         "truncated", count > limit, "columns", columns, "rows", rows);
+    if (source && more >= 0) {
+        json_t *counted = more ? json_null() : json_integer(count);
+        return json_pack("{s:b, s:o, s:b, s:o, s:o}", "ok", 1, "count", counted, "truncated",
+                         more || count > limit, "columns", columns, "rows", rows);
+    }
     json_decref(columns);
     json_decref(rows);
     return NULL;
@@ -127,32 +130,30 @@ static json_t *first_rows(struct reading *reading, struct error *error)
 
 /* ---- groups ---- */
 
-static int count_group(struct reading *reading, const json_t *group, int64_t *count,
-                       struct error *error)
+/* How many rows; null: more than max_rows. NULL with an error. */
+static json_t *count_group(struct reading *reading, const json_t *group, struct error *error)
 {
-    int64_t most = reading_max_rows(reading, reading_main_query(reading));
+    int64_t most = reading_max_rows(reading, reading_main_query(reading)), count = 0;
     struct source *source = reading_query(reading, reading_main_query(reading), group, error);
-    int more = source ? 1 : -1;
-    *count = 0;
-    while (more > 0 && *count < most && (more = source_next(source, error)) > 0)
-        (*count)++;
-    return more;
+    int more = -1;
+    while (source && (more = source_next(source, error)) > 0 && count < most)
+        count++;
+    return more < 0 ? NULL : more ? json_null() : json_integer(count);
 }
 
 static json_t *count_groups(struct reading *reading, struct error *error)
 {
     json_t *counts = json_array(), *group;
     size_t index;
-    int64_t count;
     json_array_foreach(json_object_get(reading->request, "groups"), index, group) {
         const char *name = reading_text(group, "name");
-        if (count_group(reading, group, &count, error) < 0) {
+        json_t *count = count_group(reading, group, error);
+        if (!count) {
             json_decref(counts);
             error_prefix(error, "»%s«: ", name);
             return NULL;
         }
-        json_array_append_new(counts,
-                              json_pack("{s:s, s:I}", "name", name, "count", (json_int_t)count));
+        json_array_append_new(counts, json_pack("{s:s, s:o}", "name", name, "count", count));
     }
     return json_pack("{s:b, s:o}", "ok", 1, "groups", counts);
 }
@@ -184,14 +185,15 @@ static int list_rows(struct reading *reading, struct source *source, struct list
     unsigned columns = source_columns(source);
     struct source_value *values = memory_array(columns + 1, sizeof *values);
     int more;
-    while ((more = source_next(source, error)) > 0 && *count < most) {
+    while ((more = source_next(source, error)) > 0) {
         for (unsigned i = 0; i < columns; i++)
             source_value(source, i, &values[i]);
-        (*count)++;
-        if (listing_row(listing, values, error) != 0) {
-            more = -1;
+        if (++*count > most)
+            more = arrival_too_many(most, error);
+        else
+            more = listing_row(listing, values, error);
+        if (more < 0)
             break;
-        }
     }
     free(values);
     return more < 0 ? -1 : listing_end(listing, error);

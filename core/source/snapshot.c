@@ -274,12 +274,10 @@ json_t *snapshot_value_json(const struct source_value *value)
         json_t *real = json_real(value->real);
         return real ? real : json_null(); /* what is no number in JSON: infinity */
     }
-    case SQLITE_TEXT: {
-        json_t *text = json_stringn(value->text, value->length);
-        if (text)
-            return text; /* else it is not UTF-8: shown as bytes */
+    case SQLITE_TEXT:
+        if (source_value_is_text(value))
+            return json_stringn_nocheck(value->text, value->length);
         __attribute__((fallthrough));
-    }
     default:
         text_base64(&encoded, value->text, value->length);
         return json_pack("{s:s}", "base64", buffer_string(&encoded));
@@ -397,11 +395,35 @@ json_t *snapshot_select(struct reading *reading, struct error *error)
 
 /* ---- lists ---- */
 
+/* JSON cannot hold two members of one name. */
+static int check_names(const json_t *columns, struct error *error)
+{
+    json_t *seen = json_object(), *column;
+    const char *twice = NULL;
+    size_t index;
+    json_array_foreach((json_t *)columns, index, column) {
+        const char *name = reading_text(column, "name");
+        if (json_object_get(seen, name))
+            twice = name;
+        json_object_set_new(seen, name, json_true());
+    }
+    json_decref(seen);
+    if (!twice)
+        return 0;
+    return error_say(error, ERROR_INPUT,
+                     "two columns of the query are called »%s«; name one of them otherwise with "
+                     "AS, or choose CSV",
+                     "Zwei Spalten der Abfrage heißen »%s«; eine davon mit AS anders benennen "
+                     "oder CSV wählen.",
+                     twice);
+}
+
 struct listing *snapshot_begin_list(const struct reading *reading, int fd, const json_t *columns,
                                     struct error *error)
 {
     struct listing_options options;
-    if (listing_read_options(reading->request, &options, error) != 0)
+    if (listing_read_options(reading->request, &options, error) != 0 ||
+        (options.format == LISTING_JSON_LINES && check_names(columns, error) != 0))
         return NULL;
     unsigned count = (unsigned)json_array_size(columns);
     struct listing_column *as = memory_array(count + 1, sizeof *as);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/suggest.h"
+#include "base/text.h"
 #include "source/driver.h"
 
 /* Those that are built in. */
@@ -28,6 +29,11 @@ static const char *const type_names[] = {
     [SOURCE_DATE] = "date",       [SOURCE_TIME] = "time", [SOURCE_TIMESTAMP] = "timestamp",
     [SOURCE_BINARY] = "binary",
 };
+
+bool source_value_is_text(const struct source_value *value)
+{
+    return !memchr(value->text, '\0', value->length) && text_is_utf8(value->text, value->length);
+}
 
 const char *source_type_name(enum source_type type)
 {

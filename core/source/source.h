@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,6 +56,10 @@ struct source_value {
     const char *text;
     size_t length;
 };
+
+/* Of a value of the type SQLITE_TEXT: UTF-8 without a zero byte, which all who read it can take? Else
+ * it is told as bytes. */
+bool source_value_is_text(const struct source_value *value);
 
 struct source;
 
