@@ -264,14 +264,9 @@ static int add_left_out(struct look *look, struct error *error)
 static int open_look(struct look *look, struct error *error)
 {
     FREE_CLEAN char *path = runner_rows_path(look->person->state_dir, look->run);
-    FREE_CLEAN char *uri = memory_format("file:%s?immutable=1", path);
-    if (!(look->rows = rows_open(path, error)))
-        return -1;
-    if (sqlite3_open_v2(uri, &look->file,
-                        SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK)
-        return sql_error(look->file, error, "open the run's rows");
-    return 0;
+    return (look->rows = rows_open(path, error)) && (look->file = rows_open_database(path, error))
+               ? 0
+               : -1;
 }
 
 static int fill_look(struct look *look, struct error *error)

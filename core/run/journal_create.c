@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "run/journal_internal.h"
+#include "source/rows.h"
 
 static const char schema[] =
     "CREATE TABLE step (\n"
@@ -220,13 +221,11 @@ static void remove_database(const char *path)
 int journal_create(const char *path, const char *rows_path, uint32_t run, uint64_t recipients,
                    const struct journal_step *steps, size_t count, struct error *error)
 {
-    FREE_CLEAN char *uri = memory_format("file:%s?immutable=1", rows_path);
-    SQL_CLEAN sqlite3 *rows = NULL;
     if (count > JOURNAL_STEPS)
         return error_set(error, ERROR_INPUT, "a campaign has at most %d steps", JOURNAL_STEPS);
-    if (sqlite3_open_v2(uri, &rows, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK)
-        return sql_error(rows, error, "open the run's rows");
+    SQL_CLEAN sqlite3 *rows = rows_open_database(rows_path, error);
+    if (!rows)
+        return -1;
     remove_database(path);
     sqlite3 *db = sql_open(path, error);
     int result = db ? fill(db, rows, recipients, steps, count, error) : -1;
@@ -249,18 +248,9 @@ int journal_create(const char *path, const char *rows_path, uint32_t run, uint64
 
 int journal_migrate(sqlite3 *db, const char *path, struct error *error)
 {
-    STATEMENT_CLEAN sqlite3_stmt *version = sql_prepare(db, "PRAGMA user_version", error);
-    if (!version || sql_row(version, error) < 0)
-        return -1;
-    int found = sqlite3_column_int(version, 0);
-    sqlite3_reset(version);
-    if (found > JOURNAL_VERSION)
-        return error_set(error, ERROR_INPUT,
-                         "%s was written by a newer campaignd (version %d, this one knows %d); "
-                         "install that one again",
-                         path, found, JOURNAL_VERSION);
-    if (found == JOURNAL_VERSION)
-        return 0;
+    int found = sql_version(db, path, JOURNAL_VERSION, error);
+    if (found < 0 || found == JOURNAL_VERSION)
+        return found < 0 ? -1 : 0;
     if (sql_run(db, "BEGIN IMMEDIATE", error) != 0 || sql_run(db, schema_2, error) != 0)
         return -1;
     return sql_run(db, "COMMIT", error);

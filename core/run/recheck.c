@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "run/internal.h"
+#include "source/rows.h"
 #include "store/sql.h"
 
 #define KEYS_AT_ONCE 1000
@@ -317,16 +318,9 @@ static int read_keys(struct asking *asking, sqlite3 *rows, struct error *error)
 static void read_on_pool(uv_work_t *pool)
 {
     struct asking *asking = pool->data;
-    FREE_CLEAN char *uri = memory_format("file:%s?immutable=1", asking->rows_path);
-    SQL_CLEAN sqlite3 *rows = NULL;
+    SQL_CLEAN sqlite3 *rows = rows_open_database(asking->rows_path, &asking->error);
     asking->keys = json_array();
-    if (sqlite3_open_v2(uri, &rows, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK) {
-        sql_error(rows, &asking->error, "open the run's rows");
-        asking->failed = true;
-        return;
-    }
-    asking->failed = read_keys(asking, rows, &asking->error) != 0;
+    asking->failed = !rows || read_keys(asking, rows, &asking->error) != 0;
 }
 
 static void on_keys(uv_work_t *pool, int status)

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "run/internal.h"
+#include "source/rows.h"
 #include "store/sql.h"
 #include "store/suppression.h"
 
@@ -212,13 +213,9 @@ static int match_table(struct match *match, sqlite3 *rows, const char *table,
 
 static int match_rows(struct match *match, struct error *error)
 {
-    FREE_CLEAN char *uri = memory_format("file:%s?immutable=1", match->rows_path);
-    SQL_CLEAN sqlite3 *rows = NULL;
+    SQL_CLEAN sqlite3 *rows = rows_open_database(match->rows_path, error);
     struct address_columns columns = {.count = 0};
-    if (sqlite3_open_v2(uri, &rows, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK)
-        return sql_error(rows, error, "open the run's rows");
-    int members = has_members(rows, error);
+    int members = rows ? has_members(rows, error) : -1;
     if (members < 0 || find_columns(rows, &columns, error) != 0 ||
         match_table(match, rows, "recipient", &columns, error) != 0)
         return -1;

@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
+#include "source/sandbox.h"
 #include "source/source.h"
 
 struct driver {
@@ -46,7 +47,8 @@ struct source {
     enum source_dialect dialect;
     int64_t time_limit_us;
     int64_t until_us; /* on the monotonic clock: when the present query has had its time */
-    char *folders[SOURCE_FOLDERS_MAX]; /* that must stay in sight */
+    struct sandbox_folder
+        folders[SOURCE_FOLDERS_MAX]; /* that must stay in sight; paths are owned */
     size_t folder_count;
     struct source_column *columns;
     unsigned column_count;
@@ -62,8 +64,9 @@ extern const struct driver driver_runs;
 /* One more column of the query that is being prepared. */
 void source_add_column(struct source *source, const char *name, enum source_type type);
 
-/* One more folder that must stay in sight while the source is used; copied. */
-void source_add_folder(struct source *source, const char *folder);
+/* One more folder that must stay in sight while the source is used; copied. `write`: as
+ * sandbox_folder has it. */
+void source_add_folder(struct source *source, const char *folder, bool write);
 
 /* The value of a placeholder, borrowed; NULL with an error that names it: there is none. */
 const json_t *source_parameter(const json_t *parameters, const char *name, struct error *error);

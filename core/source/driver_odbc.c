@@ -217,7 +217,7 @@ static int open_odbc(struct source *source, const struct source_options *options
     source->state = state;
     state->password = memory_text(options->password);
     /* Tables that the conversions between UTF-16 and the site's encodings load when they are needed. */
-    source_add_folder(source, "/usr/lib");
+    source_add_folder(source, "/usr/lib", false);
     if (odbc_load(error) != 0)
         return error_prefix(error, "source »%s«: ", source->name);
     if (!SQL_SUCCEEDED(odbc.AllocHandle(SQL_HANDLE_ENV, SQL_NULL_HANDLE, &state->environment)))

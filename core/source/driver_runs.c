@@ -149,30 +149,15 @@ static char *statement_of(const struct run_table *table, bool members, bool by_k
     if (members && !table->rows_alone) {
         buffer_text(&sql, "UNION ALL\n");
         append_replaced(&sql, table->select,
-                        "(SELECT ordinal, key FROM rows.member WHERE position > 1)", key);
+                        "(SELECT ordinal, key FROM rows.member WHERE position > 0)", key);
     }
     return buffer_steal(&sql);
-}
-
-/* A path as a file: URI of SQLite. */
-static char *uri_of(const char *path, const char *options)
-{
-    struct buffer uri = {0};
-    buffer_text(&uri, "file:");
-    for (; *path; path++) {
-        if (*path == '?' || *path == '#' || *path == '%')
-            buffer_printf(&uri, "%%%02X", (unsigned)*path);
-        else
-            buffer_char(&uri, *path);
-    }
-    buffer_printf(&uri, "?%s", options);
-    return buffer_steal(&uri);
 }
 
 static bool attach_rows(sqlite3 *database, const char *path)
 {
     sqlite3_stmt *attach = NULL;
-    FREE_CLEAN char *uri = uri_of(path, "immutable=1");
+    FREE_CLEAN char *uri = sql_uri(path, "immutable=1");
     bool done = sqlite3_prepare_v2(database, "ATTACH ?1 AS rows", -1, &attach, NULL) == SQLITE_OK &&
                 sqlite3_bind_text(attach, 1, uri, -1, SQLITE_STATIC) == SQLITE_OK &&
                 sqlite3_step(attach) == SQLITE_DONE;
@@ -199,7 +184,7 @@ static sqlite3 *open_files(const struct runs *runs, int64_t run)
     FREE_CLEAN char *log = memory_format("%s-wal", journal);
     FREE_CLEAN char *rows =
         memory_format("%s/runs/%lld.0.rows.db", runs->state_dir, (long long)run);
-    FREE_CLEAN char *uri = uri_of(journal, access(log, F_OK) == 0 ? "mode=ro" : "immutable=1");
+    FREE_CLEAN char *uri = sql_uri(journal, access(log, F_OK) == 0 ? "mode=ro" : "immutable=1");
     if (sqlite3_open_v2(uri, &database,
                         SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
                         NULL) == SQLITE_OK &&
@@ -220,14 +205,26 @@ static void close_files(struct runs_cursor *cursor)
     cursor->database = NULL;
 }
 
-/* A run without files (it failed before it began, or its files were deleted) has no rows. */
+/* A run without files (it failed before it began, or its files were deleted) has no rows. One whose
+ * files cannot be read is no such run: who was reached by it would count as not reached. */
+static int without_files(struct runs_cursor *cursor, const struct runs *runs, int64_t run)
+{
+    FREE_CLEAN char *journal = memory_format("%s/runs/%lld.db", runs->state_dir, (long long)run);
+    if (access(journal, F_OK) != 0)
+        return SQLITE_OK;
+    sqlite3_free(cursor->base.pVtab->zErrMsg);
+    cursor->base.pVtab->zErrMsg =
+        sqlite3_mprintf("run %lld: its files cannot be read", (long long)run);
+    return SQLITE_ERROR;
+}
+
 static int open_run(struct runs_cursor *cursor, const struct runs_module *module, int64_t run)
 {
     close_files(cursor);
     cursor->present = run;
     cursor->database = open_files(module->runs, run);
     if (!cursor->database)
-        return SQLITE_OK;
+        return without_files(cursor, module->runs, run);
     FREE_CLEAN char *sql =
         statement_of(module->table, has_members(cursor->database), cursor->key != NULL);
     int result = sqlite3_prepare_v2(cursor->database, sql, -1, &cursor->statement, NULL);
@@ -466,7 +463,9 @@ static int open_runs(struct source *source, const struct source_options *options
 {
     sqlite3 *database = NULL;
     struct runs *runs = memory_new(sizeof *runs);
+    FREE_CLEAN char *folder = memory_format("%s/runs", options->path);
     runs->state_dir = memory_text(options->path);
+    source_add_folder(source, folder, false);
     if (sqlite3_open_v2(":memory:", &database,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK) {

@@ -149,7 +149,7 @@ static int open_sqlite(struct source *source, const struct source_options *optio
     sqlite3 *database = NULL;
     FREE_CLEAN char *folder = memory_text(options->path ? options->path : "");
     FREE_CLEAN char *path = memory_text(folder);
-    source_add_folder(source, dirname(folder));
+    source_add_folder(source, dirname(folder), true);
     source->until_us = clock_monotonic_us() + source->time_limit_us;
     if (sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) ==
         SQLITE_OK)

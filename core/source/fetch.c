@@ -174,17 +174,6 @@ static int fill(struct fetched *fetched, struct arrival *arrival, struct error *
     return -1;
 }
 
-static int put_meta(sqlite3 *db, const char *key, int64_t value, struct error *error)
-{
-    STATEMENT_CLEAN sqlite3_stmt *put =
-        sql_prepare(db, "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", error);
-    if (!put)
-        return -1;
-    sql_bind_text(put, 1, key);
-    sqlite3_bind_int64(put, 2, value);
-    return sql_done(put, error);
-}
-
 int fetch_rows(struct fetched *fetched, const char *path, struct source *source,
                const json_t *group, const struct fetch_options *options, struct error *error)
 {
@@ -206,6 +195,22 @@ int fetch_rows(struct fetched *fetched, const char *path, struct source *source,
     if (result == 0 && !fetched->ascending)
         result = sql_run(fetched->db, "CREATE INDEX recipient_key ON recipient (key)", error);
     return result;
+}
+
+int fetch_put_meta(sqlite3 *db, const char *schema, const char *key, const char *text,
+                   int64_t number, struct error *error)
+{
+    FREE_CLEAN char *sql =
+        memory_format("INSERT OR REPLACE INTO %s.meta (key, value) VALUES (?1, ?2)", schema);
+    STATEMENT_CLEAN sqlite3_stmt *put = sql_prepare(db, sql, error);
+    if (!put)
+        return -1;
+    sql_bind_text(put, 1, key);
+    if (text)
+        sql_bind_text(put, 2, text);
+    else
+        sqlite3_bind_int64(put, 2, number);
+    return sql_done(put, error);
 }
 
 int fetch_put_fields(sqlite3 *db, const char *schema, const json_t *columns, struct error *error)
@@ -233,9 +238,9 @@ int fetch_put_fields(sqlite3 *db, const char *schema, const json_t *columns, str
 int fetch_keep(struct fetched *fetched, struct error *error)
 {
     if (fetch_put_fields(fetched->db, "main", fetched->columns, error) != 0 ||
-        put_meta(fetched->db, "ascending", fetched->ascending, error) != 0 ||
-        put_meta(fetched->db, "rows", fetched->rows, error) != 0 ||
-        put_meta(fetched->db, "keyless", fetched->keyless, error) != 0)
+        fetch_put_meta(fetched->db, "main", "ascending", NULL, fetched->ascending, error) != 0 ||
+        fetch_put_meta(fetched->db, "main", "rows", NULL, fetched->rows, error) != 0 ||
+        fetch_put_meta(fetched->db, "main", "keyless", NULL, fetched->keyless, error) != 0)
         return -1;
     return sql_run(fetched->db, "COMMIT", error);
 }

@@ -55,6 +55,11 @@ int fetch_open(struct fetched *fetched, const char *path, const json_t *group, s
 
 void fetch_close(struct fetched *fetched);
 
+/* Put one line into table `meta` of the database `schema` of `db`: `text`, or `number` if that is NULL.
+ * 0 or -1. */
+int fetch_put_meta(sqlite3 *db, const char *schema, const char *key, const char *text,
+                   int64_t number, struct error *error);
+
 /* Put the columns into table `field` of the database `schema` of `db`. 0 or -1. */
 int fetch_put_fields(sqlite3 *db, const char *schema, const json_t *columns, struct error *error);
 

@@ -19,22 +19,6 @@
 
 /* ---- what a rows file says beside its recipients; into the database `schema` ---- */
 
-static int put_meta(sqlite3 *db, const char *schema, const char *key, const char *text,
-                    int64_t number, struct error *error)
-{
-    FREE_CLEAN char *sql =
-        memory_format("INSERT OR REPLACE INTO %s.meta (key, value) VALUES (?1, ?2)", schema);
-    STATEMENT_CLEAN sqlite3_stmt *put = sql_prepare(db, sql, error);
-    if (!put)
-        return -1;
-    sql_bind_text(put, 1, key);
-    if (text)
-        sql_bind_text(put, 2, text);
-    else
-        sqlite3_bind_int64(put, 2, number);
-    return sql_done(put, error);
-}
-
 static int put_file(sqlite3_stmt *put, const char *report, json_t *file, struct error *error)
 {
     BUFFER_CLEAN struct buffer content = {0};
@@ -77,14 +61,15 @@ static int put_about(const struct finish *finish, const struct selection *select
     if (put_files(fetched->db, schema, finish->definition, error) != 0)
         return -1;
     FREE_CLEAN char *definition = json_dumps(finish->definition, JSON_COMPACT);
-    return put_meta(fetched->db, schema, "run", NULL, finish->run, error) != 0 ||
-                   put_meta(fetched->db, schema, "uuid", finish->uuid, 0, error) != 0 ||
-                   put_meta(fetched->db, schema, "recipients", NULL,
-                            selection_recipients(selection), error) != 0 ||
-                   put_meta(fetched->db, schema, "created_us", NULL, clock_now_us(), error) != 0 ||
-                   put_meta(fetched->db, schema, "definition", definition, 0, error) != 0 ||
-                   put_meta(fetched->db, schema, "ascending", NULL, fetched->ascending, error) !=
+    return fetch_put_meta(fetched->db, schema, "run", NULL, finish->run, error) != 0 ||
+                   fetch_put_meta(fetched->db, schema, "uuid", finish->uuid, 0, error) != 0 ||
+                   fetch_put_meta(fetched->db, schema, "recipients", NULL,
+                                  selection_recipients(selection), error) != 0 ||
+                   fetch_put_meta(fetched->db, schema, "created_us", NULL, clock_now_us(), error) !=
                        0 ||
+                   fetch_put_meta(fetched->db, schema, "definition", definition, 0, error) != 0 ||
+                   fetch_put_meta(fetched->db, schema, "ascending", NULL, fetched->ascending,
+                                  error) != 0 ||
                    fetch_put_fields(fetched->db, schema, fetched->columns, error) != 0
                ? -1
                : 0;

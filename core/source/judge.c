@@ -21,9 +21,9 @@ static const char *channel_of(const json_t *step)
     return channel ? reading_text(step, "channel") : "email";
 }
 
-static bool needs_consent(const struct selection *selection)
+static bool needs_consent(const json_t *definition)
 {
-    const json_t *campaign = selection_campaign(selection);
+    const json_t *campaign = json_object_get(definition, "campaign");
     return strcmp(reading_text(campaign, "purpose"), "advertising") == 0 &&
            !*reading_text(campaign, "consent_reason");
 }
@@ -39,10 +39,8 @@ static const char *consent_role(const char *channel)
 static int check_consent(const json_t *definition, const json_t *columns, const json_t *step,
                          struct error *error)
 {
-    const json_t *campaign = json_object_get(definition, "campaign");
-    const char *role = consent_role(reading_text(step, "channel"));
-    if (!role || strcmp(reading_text(campaign, "purpose"), "advertising") != 0 ||
-        *reading_text(campaign, "consent_reason") || fetch_column_with_role(columns, role) >= 0)
+    const char *role = consent_role(channel_of(step));
+    if (!role || !needs_consent(definition) || fetch_column_with_role(columns, role) >= 0)
         return 0;
     return error_say(error, ERROR_INPUT,
                      "the campaign is advertising, but no field of the group has the role %s, "
@@ -59,7 +57,7 @@ int judge_steps(struct selection *selection, struct error *error)
     const json_t *steps = json_object_get(selection->definition, "steps");
     const json_t *columns = selection->fetched->columns;
     size_t count = json_array_size(steps);
-    bool consent = needs_consent(selection);
+    bool consent = needs_consent(selection->definition);
     if (count > SELECTION_STEPS_MAX)
         return error_say(error, ERROR_INPUT, "the campaign has more than %d steps",
                          "Die Kampagne hat mehr als %d Schritte.", SELECTION_STEPS_MAX);

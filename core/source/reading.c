@@ -63,9 +63,9 @@ static int open_source(struct reading_source *opened, struct error *error)
     return opened->source ? 0 : -1;
 }
 
-static void allow(const char **folders, size_t *count, const char *folder)
+static void allow(struct sandbox_folder *folders, size_t *count, struct sandbox_folder folder)
 {
-    if (folder && *count < SANDBOX_FOLDERS_MAX)
+    if (folder.path && *count < SANDBOX_FOLDERS_MAX)
         folders[(*count)++] = folder;
 }
 
@@ -78,16 +78,16 @@ static char *folder_of(const char *path)
 
 static void confine(const struct reading *reading)
 {
-    const char *folders[SANDBOX_FOLDERS_MAX];
+    struct sandbox_folder folders[SANDBOX_FOLDERS_MAX];
     size_t count = 0;
     FREE_CLEAN char *raw = folder_of(reading_text(reading->request, "raw"));
     FREE_CLEAN char *suppression = folder_of(reading_text(reading->request, "suppression"));
     FREE_CLEAN char *out = folder_of(reading_text(reading->request, "out"));
-    allow(folders, &count, raw);
-    allow(folders, &count, suppression);
+    allow(folders, &count, (struct sandbox_folder){.path = raw, .write = true});
+    allow(folders, &count, (struct sandbox_folder){.path = suppression, .write = true});
     for (size_t i = 0; i < reading->source_count; i++) {
         size_t own;
-        const char *const *more = source_folders(reading->sources[i].source, &own);
+        const struct sandbox_folder *more = source_folders(reading->sources[i].source, &own);
         for (size_t j = 0; j < own; j++)
             allow(folders, &count, more[j]);
     }

@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/text.h"
 #include "source/rows_internal.h"
+#include "store/sql.h"
 
 /* ---- writing ---- */
 
@@ -228,32 +229,20 @@ static int prepare_cursor(struct rows *rows, struct error *error)
     return rows_prepare(rows, buffer_string(&sql), &rows->cursor, error);
 }
 
-/* A path as SQLite's URI wants it: with ?, # and % escaped. */
-static char *immutable_uri(const char *path)
+sqlite3 *rows_open_database(const char *path, struct error *error)
 {
-    struct buffer uri = {0};
-    buffer_text(&uri, "file:");
-    for (const char *c = path; *c; c++) {
-        if (*c == '?' || *c == '#' || *c == '%')
-            buffer_printf(&uri, "%%%02X", (unsigned)*c);
-        else
-            buffer_char(&uri, *c);
-    }
-    buffer_text(&uri, "?immutable=1");
-    return buffer_steal(&uri);
-}
-
-static int open_database(struct rows *rows, struct error *error)
-{
-    FREE_CLEAN char *uri = immutable_uri(rows->path);
+    FREE_CLEAN char *uri = sql_uri(path, "immutable=1");
+    sqlite3 *db = NULL;
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(uri, &rows->database, flags, NULL) != SQLITE_OK)
-        return error_set(error, ERROR_SYSTEM, "cannot open the rows file %s: %s", rows->path,
-                         sqlite3_errmsg(rows->database));
-    sqlite3_db_config(rows->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(rows->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    sqlite3_exec(rows->database, "PRAGMA mmap_size = 1073741824", NULL, NULL, NULL);
-    return 0;
+    if (sqlite3_open_v2(uri, &db, flags, NULL) != SQLITE_OK) {
+        error_set(error, ERROR_SYSTEM, "cannot open the rows file %s: %s", path,
+                  sqlite3_errmsg(db));
+        sql_close(&db);
+        return NULL;
+    }
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    return db;
 }
 
 static void make_mutex(pthread_mutex_t *mutex)
@@ -271,9 +260,11 @@ struct rows *rows_open(const char *path, struct error *error)
     make_mutex(&rows->mutex);
     rows->texts = arena_new();
     rows->path = memory_text(path);
-    if (open_database(rows, error) == 0 && read_meta(rows, error) == 0 &&
-        read_fields(rows, error) == 0 && rows_read_details(rows, error) == 0 &&
-        prepare_cursor(rows, error) == 0)
+    rows->database = rows_open_database(path, error);
+    if (rows->database)
+        sqlite3_exec(rows->database, "PRAGMA mmap_size = 1073741824", NULL, NULL, NULL);
+    if (rows->database && read_meta(rows, error) == 0 && read_fields(rows, error) == 0 &&
+        rows_read_details(rows, error) == 0 && prepare_cursor(rows, error) == 0)
         return rows;
     rows_close(rows);
     return NULL;

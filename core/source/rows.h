@@ -76,6 +76,9 @@ void rows_close(struct rows *rows); /* NULL is fine */
 void rows_close_pointer(struct rows **rows);
 #define ROWS_CLEAN __attribute__((cleanup(rows_close_pointer)))
 
+/* The file's database itself, for statements of one's own; sql_close(). NULL with the reason. */
+sqlite3 *rows_open_database(const char *path, struct error *error);
+
 /* All as long as `rows`. */
 const json_t *rows_definition(const struct rows *rows);
 const char *rows_uuid(const struct rows *rows);

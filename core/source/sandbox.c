@@ -46,7 +46,8 @@ static void allow(int rules, const char *folder, uint64_t access)
         log_debug("cannot allow %s in the sandbox: %s", folder, strerror(errno));
 }
 
-static void enter_landlock(const char *const *read_folders, size_t count, const char *write_folder)
+static void enter_landlock(const struct sandbox_folder *folders, size_t count,
+                           const char *write_folder)
 {
     struct landlock_ruleset_attr handled = {.handled_access_fs = ALL_ACCESS};
     FD_CLEAN int rules = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
@@ -54,11 +55,11 @@ static void enter_landlock(const char *const *read_folders, size_t count, const 
         log_debug("no Landlock here: %s", strerror(errno));
         return;
     }
-    /* SQLite writes the -shm file beside a database in WAL mode even to read it. A client library
-     * may load a part of itself late. */
+    /* A client library may load a part of itself late. */
     for (size_t i = 0; i < count; i++)
-        allow(rules, read_folders[i],
-              READ_ACCESS | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE);
+        allow(rules, folders[i].path,
+              READ_ACCESS | LANDLOCK_ACCESS_FS_EXECUTE |
+                  (folders[i].write ? (uint64_t)LANDLOCK_ACCESS_FS_WRITE_FILE : 0));
     allow(rules, write_folder, WRITE_ACCESS);
     if (syscall(SYS_landlock_restrict_self, rules, 0) != 0)
         log_debug("cannot enter the sandbox: %s", strerror(errno));
@@ -75,13 +76,13 @@ void sandbox_limit(int64_t cpu_us)
     set_limit(RLIMIT_CPU, (uint64_t)(cpu_us / 1000000 + 5));
 }
 
-void sandbox_confine(const char *const *read_folders, size_t count, const char *write_folder)
+void sandbox_confine(const struct sandbox_folder *folders, size_t count, const char *write_folder)
 {
     if (write_folder && !sqlite3_temp_directory)
         sqlite3_temp_directory = sqlite3_mprintf("%s", write_folder);
 #ifndef CAMPAIGND_SANITIZED
-    enter_landlock(read_folders, count, write_folder);
+    enter_landlock(folders, count, write_folder);
 #else
-    (void)read_folders, (void)count, (void)enter_landlock;
+    (void)folders, (void)count, (void)enter_landlock;
 #endif
 }

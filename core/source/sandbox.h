@@ -9,6 +9,7 @@
 #ifndef CAMPAIGND_SOURCE_SANDBOX_H
 #define CAMPAIGND_SOURCE_SANDBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,9 +18,14 @@
 /* Limit memory (not in sanitizer builds), CPU time, descriptors and core dumps. */
 void sandbox_limit(int64_t cpu_us);
 
+struct sandbox_folder {
+    const char *path;
+    bool write; /* into files that are there: SQLite's -shm beside a database in WAL mode */
+};
+
 /* By Landlock, where the kernel has it, see only these folders from now on; `write_folder` (NULL:
  * none) is also where SQLite puts what it sorts. What cannot be had is logged at debug level and
  * done without. */
-void sandbox_confine(const char *const *read_folders, size_t count, const char *write_folder);
+void sandbox_confine(const struct sandbox_folder *folders, size_t count, const char *write_folder);
 
 #endif

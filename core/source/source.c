@@ -101,7 +101,7 @@ void source_close(struct source *source)
     source->driver->close(source);
     forget_columns(source);
     for (size_t i = 0; i < source->folder_count; i++)
-        free(source->folders[i]);
+        free((char *)source->folders[i].path);
     free(source->name);
     free(source);
 }
@@ -111,16 +111,17 @@ enum source_dialect source_dialect(const struct source *source)
     return source->dialect;
 }
 
-const char *const *source_folders(const struct source *source, size_t *count)
+const struct sandbox_folder *source_folders(const struct source *source, size_t *count)
 {
     *count = source->folder_count;
-    return (const char *const *)source->folders;
+    return source->folders;
 }
 
-void source_add_folder(struct source *source, const char *folder)
+void source_add_folder(struct source *source, const char *folder, bool write)
 {
     if (source->folder_count < SOURCE_FOLDERS_MAX)
-        source->folders[source->folder_count++] = memory_text(folder);
+        source->folders[source->folder_count++] =
+            (struct sandbox_folder){.path = memory_text(folder), .write = write};
 }
 
 int source_query(struct source *source, const char *sql, const json_t *parameters,

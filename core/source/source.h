@@ -62,6 +62,7 @@ struct source_value {
 bool source_value_is_text(const struct source_value *value);
 
 struct source;
+struct sandbox_folder;
 
 struct source_options {
     const char *driver;     /* "sqlite", "postgres", "odbc", "runs" */
@@ -81,7 +82,7 @@ enum source_dialect source_dialect(const struct source *source);
 
 /* The folders that must stay in sight while it is used (sandbox_confine); all as long as the
  * source. */
-const char *const *source_folders(const struct source *source, size_t *count);
+const struct sandbox_folder *source_folders(const struct source *source, size_t *count);
 
 /*
  * Prepare one SELECT; replaces the one before. `parameters` {"event": 42, "v1": "Graz"} gives its

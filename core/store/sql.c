@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/buffer.h"
+
 int sql_error(sqlite3 *db, struct error *error, const char *what)
 {
     const char *path = db ? sqlite3_db_filename(db, "main") : NULL;
@@ -56,6 +58,34 @@ sqlite3 *sql_open(const char *path, struct error *error)
 sqlite3 *sql_open_readonly(const char *path, struct error *error)
 {
     return open_with(path, SQLITE_OPEN_READONLY, "PRAGMA query_only = ON;", error);
+}
+
+char *sql_uri(const char *path, const char *options)
+{
+    struct buffer uri = {0};
+    buffer_text(&uri, "file:");
+    for (; *path; path++) {
+        if (strchr("?#%", *path))
+            buffer_printf(&uri, "%%%02X", (unsigned)*path);
+        else
+            buffer_char(&uri, *path);
+    }
+    buffer_printf(&uri, "?%s", options);
+    return buffer_steal(&uri);
+}
+
+int sql_version(sqlite3 *db, const char *path, int newest, struct error *error)
+{
+    STATEMENT_CLEAN sqlite3_stmt *select = sql_prepare(db, "PRAGMA user_version", error);
+    if (!select || sql_row(select, error) < 0)
+        return -1;
+    int version = sqlite3_column_int(select, 0);
+    return version <= newest
+               ? version
+               : error_set(error, ERROR_INPUT,
+                           "%s was written by a newer campaignd (version %d, this one knows %d); "
+                           "install that one again",
+                           path, version, newest);
 }
 
 int sql_run(sqlite3 *db, const char *statements, struct error *error)

@@ -22,6 +22,12 @@ sqlite3 *sql_open(const char *path, struct error *error);
 /* Open for reading only; other processes' or threads' commits are seen. */
 sqlite3 *sql_open_readonly(const char *path, struct error *error);
 
+/* A path as a file: URI ("immutable=1", …), whatever stands in it; the caller frees. */
+char *sql_uri(const char *path, const char *options);
+
+/* Its user_version; -1 with the reason, also if that is above `newest`: a newer campaignd wrote it. */
+int sql_version(sqlite3 *db, const char *path, int newest, struct error *error);
+
 int sql_run(sqlite3 *db, const char *statements,
             struct error *error); /* one or more, without values */
 

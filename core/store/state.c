@@ -106,19 +106,9 @@ const char *run_state_name(enum run_state state)
 
 static int migrate(struct state *state, const char *path, struct error *error)
 {
-    STATEMENT_CLEAN sqlite3_stmt *version =
-        sql_prepare(state->database.db, "PRAGMA user_version", error);
-    if (!version || sql_row(version, error) < 0)
-        return -1;
-    int found = sqlite3_column_int(version, 0);
-    sqlite3_reset(version);
-    if (found > STATE_VERSION)
-        return error_set(error, ERROR_INPUT,
-                         "%s was written by a newer campaignd (version %d, this one knows %d); "
-                         "install that one again",
-                         path, found, STATE_VERSION);
-    if (found == STATE_VERSION)
-        return 0;
+    int found = sql_version(state->database.db, path, STATE_VERSION, error);
+    if (found < 0 || found == STATE_VERSION)
+        return found < 0 ? -1 : 0;
     if (sql_run(state->database.db, "BEGIN IMMEDIATE", error) != 0 ||
         (found < 1 && sql_run(state->database.db, schema, error) != 0) ||
         sql_run(state->database.db, schema_2, error) != 0)

@@ -440,7 +440,7 @@ int suppression_since(const char *state_path, int64_t after, size_t limit,
 static int fill_copy(sqlite3 *copy, const char *state_path, int64_t *revision, struct error *error)
 {
     STATEMENT_CLEAN sqlite3_stmt *attach = sql_prepare(copy, "ATTACH ?1 AS state", error);
-    FREE_CLEAN char *uri = memory_format("file:%s?mode=ro", state_path);
+    FREE_CLEAN char *uri = sql_uri(state_path, "mode=ro");
     if (!attach)
         return -1;
     sql_bind_text(attach, 1, uri);

@@ -316,7 +316,7 @@ class Site:
 
     def journal(self, run):
         """The run's journal, to read."""
-        return sqlite3.connect(f"file:{self.state}/runs/{run}.db?mode=ro", uri=True, timeout=10)
+        return sqlite3.connect(f"{(self.state / 'runs' / f'{run}.db').as_uri()}?mode=ro", uri=True, timeout=10)
 
     def outcomes(self, run, step=1):
         """{ordinal: (status, text)} of a step, from the journal."""

@@ -264,7 +264,7 @@ static int in_sandbox(const char *write_folder)
     size_t count;
     if (!source)
         return 1;
-    const char *const *folders = source_folders(source, &count);
+    const struct sandbox_folder *folders = source_folders(source, &count);
     sandbox_limit(60000000);
     sandbox_confine(folders, count, write_folder);
     if (is_confined() && (open("/etc/passwd", O_RDONLY) >= 0 || errno != EACCES))
