@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "conf/catalogue.h"
 #include "conf/keys.h"
 #include "conf/problems.h"
 
@@ -156,6 +157,8 @@ static void load_catalogue(const struct check *check)
     else if (!json_is_object(source->catalogue))
         conf_problems_add(check->problems, source->catalogue_file, 1,
                           "a catalogue is one JSON object, as in {\"tables\": {…}}");
+    else
+        conf_catalogue_check(source->catalogue, source->catalogue_file, check->problems);
 }
 
 void conf_source_check(struct conf_source *source, const char *shown, int begun, const int *lines,

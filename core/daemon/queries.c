@@ -518,7 +518,7 @@ void queries_call(struct daemon *daemon, struct api_request *request)
         break;
     case API_SOURCE_TEST:
         if (operations_read_body(request, "{}"))
-            ask_source(daemon, request, "rows", "SELECT 1 AS one", on_tested);
+            ask_source(daemon, request, "test", "SELECT 1 AS one", on_tested);
         break;
     default:
         ask(daemon, request);

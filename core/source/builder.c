@@ -135,6 +135,9 @@ static int write_fields(struct select *select, const json_t *built, struct buffe
         if (read_output(select, json_array_get(fields, i), i) < 0)
             return -1;
         place_leave(&builder->place, back);
+        if (!select->outputs[i].is_aggregate)
+            json_object_set(builder->fields, select->outputs[i].name,
+                            (json_t *)select->outputs[i].column.described);
         buffer_printf(sql, "%s%s AS %s", i ? ", " : "", select->outputs[i].sql,
                       dialect_quoted(builder, select->outputs[i].name));
     }
@@ -331,9 +334,11 @@ json_t *builder_sql_on(const json_t *built, enum source_dialect dialect, const j
     json_t *answer = NULL;
     begin(&builder, dialect, today, json_object(), error);
     builder.tables = tables;
+    builder.fields = json_object();
     if (write_select(&builder, built, &sql) == 0)
-        answer = json_pack("{s:s, s:O, s:O}", "sql", sql.data, "values", builder.values,
-                           "parameters", builder.parameters);
+        answer = json_pack("{s:s, s:O, s:O, s:O}", "sql", sql.data, "values", builder.values,
+                           "parameters", builder.parameters, "fields", builder.fields);
+    json_decref(builder.fields);
     json_decref(builder.values);
     json_decref(builder.parameters);
     end(&builder);

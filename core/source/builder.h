@@ -27,9 +27,10 @@
 /*
  * `tables` is what there is to see: source_tables' answer after catalogue_apply. A new reference:
  *   {"sql": "SELECT …", "values": {"v1": "Graz"}, "parameters": {"event": {"type": "integer",
- *    "field": "booking.event_id"}}}
+ *    "field": "booking.event_id"}}, "fields": {"city": {…}}}
  * `values` goes to source_query together with the campaign's parameters; `parameters` says what
- * the query asks for, for builder_check_parameters. NULL with an error.
+ * the query asks for, for builder_check_parameters; `fields`, of which of the tables' columns each
+ * column of the result is, as `tables` has it (those of functions are left out). NULL with an error.
  * Relative dates count from `today` in builder_sql_on, else from the machine's date.
  */
 json_t *builder_sql(const json_t *built, enum source_dialect dialect, const json_t *tables,

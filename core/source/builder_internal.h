@@ -31,6 +31,7 @@ struct builder {
     struct used_table used[BUILDER_JOINS_MAX + 1];
     size_t used_count;
     json_t *values, *parameters;
+    json_t *fields; /* of the answer; NULL in a condition alone */
     size_t first_value;
     size_t conditions, depth;
     struct arena *arena; /* all SQL texts */

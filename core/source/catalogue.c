@@ -1,116 +1,45 @@
 #include "source/catalogue.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/suggest.h"
 #include "base/text.h"
 
-/* ---- checking ---- */
+/* ---- names ---- */
 
-static bool is_among(const char *key, const char *const *known)
+static const char *name_of(const json_t *object)
 {
-    for (; *known; known++)
-        if (strcmp(*known, key) == 0)
-            return true;
-    return false;
+    const char *name = json_string_value(json_object_get(object, "name"));
+    return name ? name : "";
 }
 
-static int wrong(struct error *error, const char *place, const char *what)
+static json_t *named(const json_t *list, const char *name)
 {
-    return error_set(error, ERROR_INPUT, "%s: %s", place, what);
+    size_t index;
+    json_t *element;
+    json_array_foreach((json_t *)list, index, element)
+        if (name && strcmp(name_of(element), name) == 0)
+            return element;
+    return NULL;
 }
 
-/* An object of texts and, under "hidden", a truth; no other keys than these, but for `nested`. */
-static int check_object(const json_t *object, const char *place, const char *const *texts,
-                        const char *nested, struct error *error)
+/* What the catalogue says of a table or column. Where none is called just so, case makes no
+ * difference: to most databases it makes none, and rather too much is hidden than too little. */
+static const json_t *entry_of(const json_t *entries, const char *name)
 {
+    const json_t *exact = json_object_get(entries, name);
     const char *key;
-    json_t *value;
-    if (!json_is_object(object))
-        return wrong(error, place, "an object {…} is expected");
-    json_object_foreach((json_t *)object, key, value) {
-        BUFFER_CLEAN struct buffer at = {0};
-        buffer_printf(&at, "%s.%s", place, key);
-        if (strcmp(key, "hidden") == 0) {
-            if (!json_is_boolean(value))
-                return wrong(error, at.data, "true or false is expected");
-        } else if (nested && strcmp(key, nested) == 0) {
-            if (!json_is_object(value))
-                return wrong(error, at.data, "an object {…} is expected");
-        } else if (!is_among(key, texts))
-            return wrong(error, at.data, "there is no such key here; docs/queries.md tells them");
-        else if (!json_is_string(value) || json_string_length(value) > 200)
-            return wrong(error, at.data, "a text of at most 200 bytes is expected");
-    }
-    return 0;
-}
-
-static int check_table(const char *name, const json_t *table, struct error *error)
-{
-    static const char *const of_table[] = {"label_de", "label_en", "key", NULL};
-    static const char *const of_column[] = {"label_de", "label_en", "role", "format", NULL};
-    const char *column;
-    json_t *value;
-    BUFFER_CLEAN struct buffer place = {0};
-    buffer_printf(&place, "tables.%s", name);
-    if (check_object(table, place.data, of_table, "columns", error) != 0)
-        return -1;
-    json_object_foreach(json_object_get(table, "columns"), column, value) {
-        BUFFER_CLEAN struct buffer at = {0};
-        buffer_printf(&at, "tables.%s.columns.%s", name, column);
-        if (check_object(value, at.data, of_column, NULL, error) != 0)
-            return -1;
-    }
-    return 0;
-}
-
-static bool is_list_of_texts(const json_t *list)
-{
-    size_t index;
-    json_t *value;
-    json_array_foreach((json_t *)list, index, value)
-        if (!json_is_string(value))
-            return false;
-    return json_array_size(list) > 0;
-}
-
-static int check_join(size_t index, const json_t *join, struct error *error)
-{
-    const json_t *columns = json_object_get(join, "columns");
-    const json_t *to = json_object_get(join, "to_columns");
-    bool good = json_is_string(json_object_get(join, "table")) &&
-                json_is_string(json_object_get(join, "to")) && is_list_of_texts(columns) &&
-                is_list_of_texts(to) && json_array_size(columns) == json_array_size(to);
-    return good ? 0
-                : error_set(error, ERROR_INPUT,
-                            "joins[%zu]: expected is {\"table\", \"columns\": [\"…\"], \"to\", "
-                            "\"to_columns\": [\"…\"]} with as many columns on either side",
-                            index);
-}
-
-int catalogue_check(const json_t *catalogue, struct error *error)
-{
-    static const char *const known[] = {"tables", "joins", "unlisted", NULL};
-    const char *name;
-    json_t *value;
-    size_t index;
-    if (!json_is_object(catalogue))
-        return error_set(error, ERROR_INPUT, "a catalogue is a JSON object {…}");
-    json_object_foreach((json_t *)catalogue, name, value)
-        if (!is_among(name, known))
-            return wrong(error, name, "there is no such key here; docs/queries.md tells them");
-    const json_t *unlisted = json_object_get(catalogue, "unlisted");
-    if (unlisted && !text_equal(json_string_value(unlisted), "shown") &&
-        !text_equal(json_string_value(unlisted), "hidden"))
-        return wrong(error, "unlisted", "»shown« or »hidden« is expected");
-    json_object_foreach(json_object_get(catalogue, "tables"), name, value)
-        if (check_table(name, value, error) != 0)
-            return -1;
-    json_array_foreach(json_object_get(catalogue, "joins"), index, value)
-        if (check_join(index, value, error) != 0)
-            return -1;
-    return 0;
+    json_t *entry;
+    if (exact)
+        return exact;
+    json_object_foreach((json_t *)entries, key, entry)
+        if (strcasecmp(key, name) == 0)
+            return entry;
+    return NULL;
 }
 
 /* ---- applying ---- */
@@ -130,12 +59,6 @@ static void copy_texts(json_t *target, const json_t *entry)
     }
 }
 
-static const char *name_of(const json_t *object)
-{
-    const char *name = json_string_value(json_object_get(object, "name"));
-    return name ? name : "";
-}
-
 static void apply_to_table(json_t *table, const json_t *entry, bool unlisted_hidden)
 {
     json_t *columns = json_object_get(table, "columns");
@@ -145,7 +68,7 @@ static void apply_to_table(json_t *table, const json_t *entry, bool unlisted_hid
     copy_texts(table, entry);
     for (size_t i = json_array_size(columns); i-- > 0;) {
         json_t *column = json_array_get(columns, i);
-        const json_t *own = json_object_get(entries, name_of(column));
+        const json_t *own = entry_of(entries, name_of(column));
         if (is_hidden(own, hide))
             json_array_remove(columns, i);
         else
@@ -153,22 +76,12 @@ static void apply_to_table(json_t *table, const json_t *entry, bool unlisted_hid
     }
 }
 
-static json_t *table_named(const json_t *tables, const char *name)
-{
-    size_t index;
-    json_t *table;
-    json_array_foreach((json_t *)tables, index, table)
-        if (name && strcmp(name_of(table), name) == 0)
-            return table;
-    return NULL;
-}
-
 static bool has_columns(const json_t *table, const json_t *names)
 {
     size_t index;
     json_t *name;
     json_array_foreach((json_t *)names, index, name)
-        if (!table_named(json_object_get(table, "columns"), json_string_value(name)))
+        if (!named(json_object_get(table, "columns"), json_string_value(name)))
             return false;
     return true;
 }
@@ -179,8 +92,7 @@ static void drop_keys(const json_t *tables, json_t *table)
     json_t *keys = json_object_get(table, "foreign_keys");
     for (size_t i = json_array_size(keys); i-- > 0;) {
         const json_t *key = json_array_get(keys, i);
-        const json_t *target =
-            table_named(tables, json_string_value(json_object_get(key, "table")));
+        const json_t *target = named(tables, json_string_value(json_object_get(key, "table")));
         if (!target || !has_columns(target, json_object_get(key, "to")) ||
             !has_columns(table, json_object_get(key, "columns")))
             json_array_remove(keys, i);
@@ -189,7 +101,7 @@ static void drop_keys(const json_t *tables, json_t *table)
 
 static void add_join(const json_t *tables, const json_t *join)
 {
-    json_t *table = table_named(tables, json_string_value(json_object_get(join, "table")));
+    json_t *table = named(tables, json_string_value(json_object_get(join, "table")));
     json_t *key = json_pack("{s:O, s:O, s:O, s:b}", "columns", json_object_get(join, "columns"),
                             "table", json_object_get(join, "to"), "to",
                             json_object_get(join, "to_columns"), "declared", 0);
@@ -207,7 +119,7 @@ void catalogue_apply(json_t *tables, const json_t *catalogue)
         return;
     for (size_t i = json_array_size(tables); i-- > 0;) {
         table = json_array_get(tables, i);
-        const json_t *entry = json_object_get(entries, name_of(table));
+        const json_t *entry = entry_of(entries, name_of(table));
         if (is_hidden(entry, hide))
             json_array_remove(tables, i);
         else
@@ -217,4 +129,93 @@ void catalogue_apply(json_t *tables, const json_t *catalogue)
         add_join(tables, join);
     json_array_foreach(tables, index, table)
         drop_keys(tables, table);
+}
+
+/* ---- what the source does not have ---- */
+
+static const char *nearest(const json_t *list, const char *name)
+{
+    size_t count = json_array_size(list);
+    const char **names = memory_array(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = name_of(json_array_get(list, i));
+    const char *found = suggest_nearest(name, names, count);
+    free(names);
+    return found;
+}
+
+/* As entry_of() finds it, or, where a statement is made of the name, just so. */
+static const json_t *find(const json_t *list, const char *name, bool just_so)
+{
+    size_t index;
+    json_t *element;
+    const json_t *exact = named(list, name);
+    json_array_foreach((json_t *)list, index, element)
+        if (!exact && !just_so && strcasecmp(name_of(element), name) == 0)
+            return element;
+    return exact;
+}
+
+static int is_missing(const char *place, const json_t *list, const char *name, struct error *error)
+{
+    const char *near = nearest(list, name);
+    return error_say(error, ERROR_INPUT,
+                     "the catalogue's %s: there is no »%s«%s%s%s; correct the catalogue, else this "
+                     "entry hides and shows nothing",
+                     "Katalog, %s: »%s« gibt es nicht%s%s%s; den Katalog berichtigen, sonst "
+                     "verbirgt und zeigt dieser Eintrag nichts.",
+                     place, name, near ? " (»" : "", near ? near : "", near ? "«?)" : "");
+}
+
+static int find_columns(const char *place, const json_t *table, const json_t *names,
+                        struct error *error)
+{
+    const json_t *columns = json_object_get(table, "columns");
+    size_t index;
+    json_t *name;
+    json_array_foreach((json_t *)names, index, name)
+        if (!find(columns, json_string_value(name), true))
+            return is_missing(place, columns, json_string_value(name), error);
+    return 0;
+}
+
+static int check_side(const json_t *tables, const json_t *join, size_t index, const char *of_table,
+                      const char *of_columns, struct error *error)
+{
+    const char *name = json_string_value(json_object_get(join, of_table));
+    const json_t *table = find(tables, name, true);
+    FREE_CLEAN char *at_table = memory_format("joins[%zu].%s", index, of_table);
+    FREE_CLEAN char *at_columns = memory_format("joins[%zu].%s", index, of_columns);
+    return table ? find_columns(at_columns, table, json_object_get(join, of_columns), error)
+                 : is_missing(at_table, tables, name, error);
+}
+
+static int check_table(const json_t *tables, const char *name, const json_t *entry,
+                       struct error *error)
+{
+    const json_t *table = find(tables, name, false), *columns = json_object_get(table, "columns");
+    const char *column;
+    json_t *ignored;
+    if (!table)
+        return is_missing("tables", tables, name, error);
+    FREE_CLEAN char *place = memory_format("tables.%s.columns", name);
+    json_object_foreach(json_object_get(entry, "columns"), column, ignored)
+        if (!find(columns, column, false))
+            return is_missing(place, columns, column, error);
+    return 0;
+}
+
+int catalogue_fits(const json_t *tables, const json_t *catalogue, struct error *error)
+{
+    const char *name;
+    json_t *entry, *join;
+    size_t index;
+    json_object_foreach(json_object_get(catalogue, "tables"), name, entry)
+        if (check_table(tables, name, entry, error) != 0)
+            return -1;
+    json_array_foreach(json_object_get(catalogue, "joins"), index, join)
+        if (check_side(tables, join, index, "table", "columns", error) != 0 ||
+            check_side(tables, join, index, "to", "to_columns", error) != 0)
+            return -1;
+    return 0;
 }

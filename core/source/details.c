@@ -312,17 +312,20 @@ int details_put(const struct details *details, const struct selection *selection
     return 0;
 }
 
-void details_check(struct reading *reading, json_t *problems)
+json_t *details_check(struct reading *reading, json_t *problems)
 {
+    json_t *details = json_array(), *group;
     size_t index;
-    json_t *group;
     json_array_foreach((json_t *)groups_of(reading), index, group) {
         struct error error;
+        const char *name = reading_text(group, "name");
         struct source *source = query(reading, group, NULL, &error);
         json_t *columns = source ? fetch_columns(source, group, &error) : NULL;
-        FREE_CLEAN char *where = memory_format("details %s", reading_text(group, "name"));
+        FREE_CLEAN char *where = memory_format("details %s", name);
         if (!columns)
             selection_add_problem(problems, where, &error);
-        json_decref(columns);
+        json_array_append_new(details, json_pack("{s:s, s:o}", "name", name, "columns",
+                                                 columns ? columns : json_array()));
     }
+    return details;
 }

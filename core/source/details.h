@@ -34,7 +34,8 @@ int details_put(const struct details *details, const struct selection *selection
                 const char *schema, struct error *error);
 
 /* Check the statements and keys of all groups: each that is wrong is appended to `problems`
- * (selection_check). */
-void details_check(struct reading *reading, json_t *problems);
+ * (selection_check). Their columns, for the check of templates, a new reference:
+ * [{"name", "columns"}], empty of those that are wrong. */
+json_t *details_check(struct reading *reading, json_t *problems);
 
 #endif

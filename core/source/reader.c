@@ -30,13 +30,25 @@
 #include "source/snapshot.h"
 
 #define REQUEST_LIMIT (256u << 20)
-#define ROWS_LIMIT 10000
 #define IMPORT_CPU_US INT64_C(300000000)
 
 /* ---- columns ---- */
 
-/* What a column without a field probably means. */
-static void add_guesses(json_t *columns, const json_t *group)
+/* What a column probably means; of one of a table, the source's catalogue knows better. */
+static json_t *guess(const json_t *column, const json_t *of_table)
+{
+    static const char *const keys[] = {"label_de", "label_en", "role", "format"};
+    json_t *guessed =
+        guess_json(reading_text(column, "name"), source_type_named(reading_text(column, "type")));
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_object_get(of_table, keys[i]))
+            json_object_set(guessed, keys[i], json_object_get(of_table, keys[i]));
+    return guessed;
+}
+
+/* For the columns without a field. `fields`: of which tables' columns those of a built query are
+ * (source/builder.h). */
+static void add_guesses(json_t *columns, const json_t *group, const json_t *fields)
 {
     size_t index, at;
     json_t *column, *field;
@@ -46,40 +58,29 @@ static void add_guesses(json_t *columns, const json_t *group)
         json_array_foreach(json_object_get(group, "fields"), at, field)
             known = known || strcmp(reading_text(field, "name"), name) == 0;
         if (!known)
-            json_object_set_new(column, "guessed",
-                                guess_json(name, source_type_named(reading_text(column, "type"))));
+            json_object_set_new(column, "guessed", guess(column, json_object_get(fields, name)));
     }
-}
-
-/* The columns of the detail groups, for the check of templates: [{"name", "columns"}]. */
-static json_t *details_columns(struct reading *reading)
-{
-    json_t *details = json_array(), *group;
-    size_t index;
-    json_array_foreach(json_object_get(reading_group(reading), "details"), index, group) {
-        struct source *source = reading_query(reading, reading_main_query(reading), group, NULL);
-        json_t *columns = source ? fetch_columns(source, group, NULL) : NULL;
-        json_array_append_new(details, json_pack("{s:s, s:o}", "name", reading_text(group, "name"),
-                                                 "columns", columns ? columns : json_array()));
-    }
-    return details;
 }
 
 /* What the query, its details and sets and the conditions are worth, without running them. */
 static json_t *only_columns(struct reading *reading, struct error *error)
 {
-    const json_t *group = reading_group(reading);
-    struct source *source = reading_query(reading, reading_main_query(reading), group, error);
+    const json_t *query = reading_main_query(reading), *group = reading_group(reading);
+    struct source *source = reading_query(reading, query, group, error);
     json_t *columns = source ? fetch_columns(source, group, error) : NULL;
-    if (!columns)
+    json_t *statement = columns ? reading_sql(reading, query, group, error) : NULL;
+    if (!statement) {
+        json_decref(columns);
         return NULL;
+    }
     json_t *problems = json_array();
     selection_check(reading->definition, columns, problems);
-    details_check(reading, problems);
+    json_t *details = details_check(reading, problems);
     sets_check(reading, problems);
-    add_guesses(columns, group);
+    add_guesses(columns, group, json_object_get(statement, "fields"));
+    json_decref(statement);
     return json_pack("{s:b, s:o, s:o, s:o}", "ok", 1, "columns", columns, "problems", problems,
-                     "details", details_columns(reading));
+                     "details", details);
 }
 
 /* ---- rows as they come ---- */
@@ -108,13 +109,11 @@ static json_t *row_json(const struct source *source)
 
 static json_t *first_rows(struct reading *reading, struct error *error)
 {
-    int64_t limit = reading_integer(reading->request, "limit", 20), count = 0;
+    int64_t limit = reading_limit(reading), count = 0;
     int64_t most = reading_max_rows(reading, reading_main_query(reading));
     int more = 0;
     json_t *columns, *rows = json_array();
     struct source *source = prepare_rows(reading, &columns, error);
-    if (limit < 0 || limit > ROWS_LIMIT)
-        limit = ROWS_LIMIT;
     while (source && (more = source_next(source, error)) > 0 && count < most)
         if (count++ < limit)
             json_array_append_new(rows, row_json(source));
@@ -171,9 +170,22 @@ static json_t *show_sql(struct reading *reading, struct error *error)
 {
     json_t *shown =
         reading_sql(reading, reading_main_query(reading), reading_group(reading), error);
+    json_object_del(shown, "fields");
     if (shown)
         json_object_set_new(shown, "ok", json_true());
     return shown;
+}
+
+/* Does it answer, and does its catalogue fit it? */
+static json_t *test_source(struct reading *reading, struct error *error)
+{
+    const char *name = reading_text(reading_main_query(reading), "source");
+    json_t *rows = first_rows(reading, error);
+    if (rows && reading_check_catalogue(reading, name, error) != 0) {
+        json_decref(rows);
+        return NULL;
+    }
+    return rows;
 }
 
 /* ---- lists ---- */
@@ -245,6 +257,7 @@ static const struct {
     {"fetch", snapshot_fetch},   {"select", snapshot_select}, {"recheck", snapshot_recheck},
     {"columns", only_columns},   {"rows", first_rows},        {"groups", count_groups},
     {"tables", list_tables},     {"sql", show_sql},           {"list", list},
+    {"test", test_source},
 };
 
 static json_t *answer(const json_t *request, struct error *error)

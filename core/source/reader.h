@@ -23,6 +23,7 @@
  * rows      the first rows of a query: "columns", "rows", "count", "truncated"
  * groups    counts the request's "groups": [{"name", "count"}]
  * tables    what there is to read: "tables" (source_tables after the catalogue)
+ * test      as rows; and does the source have all that its catalogue names?
  * sql       what a group's query becomes: "sql", "values", "dialect"
  * list      writes a query's rows, or a campaign's recipients, to the file `out` (source/listing.h)
  * import    a CSV file as a table (source/importing.h)

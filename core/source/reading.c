@@ -33,6 +33,12 @@ int64_t reading_integer(const json_t *object, const char *name, int64_t missing)
     return json_is_integer(value) ? json_integer_value(value) : missing;
 }
 
+int64_t reading_limit(const struct reading *reading)
+{
+    int64_t limit = reading_integer(reading->request, "limit", 20);
+    return limit < 0 || limit > READING_ROWS_MAX ? READING_ROWS_MAX : limit;
+}
+
 const json_t *reading_group(const struct reading *reading)
 {
     return json_object_get(reading->definition, "group");
@@ -157,6 +163,18 @@ const json_t *reading_tables(struct reading *reading, const char *name, struct e
     if (found && !found->tables && (found->tables = source_tables(found->source, error)))
         catalogue_apply(found->tables, json_object_get(found->options, "catalogue"));
     return found ? found->tables : NULL;
+}
+
+int reading_check_catalogue(struct reading *reading, const char *name, struct error *error)
+{
+    struct reading_source *found = find_source(reading, name, error);
+    const json_t *catalogue = json_object_get(found ? found->options : NULL, "catalogue");
+    if (!catalogue)
+        return found ? 0 : -1;
+    json_t *tables = source_tables(found->source, error);
+    int result = tables ? catalogue_fits(tables, catalogue, error) : -1;
+    json_decref(tables);
+    return result;
 }
 
 int64_t reading_max_rows(const struct reading *reading, const json_t *query)

@@ -29,8 +29,12 @@ struct source *reading_source(const struct reading *reading, const char *name, s
 /* Its tables after its catalogue; borrowed, asked for once. NULL with an error. */
 const json_t *reading_tables(struct reading *reading, const char *name, struct error *error);
 
+/* Does the source have all that its catalogue names? 0, or -1 with what it has not. */
+int reading_check_catalogue(struct reading *reading, const char *name, struct error *error);
+
 /* The statement of a group, or of a group of details, on the source of `query` ({"source"}), in its
- * words: {"sql", "values", "dialect"}. A new reference, or NULL with an error. */
+ * words: {"sql", "values", "dialect"}, of a built one "parameters" and "fields", too
+ * (source/builder.h). A new reference, or NULL with an error. */
 json_t *reading_sql(struct reading *reading, const json_t *query, const json_t *group,
                     struct error *error);
 
@@ -45,6 +49,10 @@ struct source *reading_query_keys(struct reading *reading, const json_t *query, 
 
 /* What a query on the source of `query` may deliver at most. */
 int64_t reading_max_rows(const struct reading *reading, const json_t *query);
+
+/* How many rows are to be shown. */
+#define READING_ROWS_MAX 10000
+int64_t reading_limit(const struct reading *reading);
 
 /* ---- JSON ---- */
 

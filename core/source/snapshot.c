@@ -17,8 +17,6 @@
 #include "source/units.h"
 #include "store/sql.h"
 
-#define ROWS_SHOWN_MAX 10000
-
 /* ---- fetching and choosing ---- */
 
 struct taking {
@@ -363,12 +361,6 @@ static json_t *first_left_out(const struct taking *taking, int64_t limit, struct
     return NULL;
 }
 
-static int64_t limit_of(const struct reading *reading)
-{
-    int64_t limit = reading_integer(reading->request, "limit", 20);
-    return limit < 0 || limit > ROWS_SHOWN_MAX ? ROWS_SHOWN_MAX : limit;
-}
-
 json_t *snapshot_select(struct reading *reading, struct error *error)
 {
     TAKING_CLEAN struct taking taking = {.reading = reading};
@@ -381,8 +373,8 @@ json_t *snapshot_select(struct reading *reading, struct error *error)
         judge(&taking, kept ? "main" : "temp", error) != 0 || join(&taking, error) != 0 ||
         sample(&taking, error) != 0)
         return NULL;
-    json_t *rows = first_recipients(&taking, limit_of(reading), error);
-    json_t *left_out = rows ? first_left_out(&taking, limit_of(reading), error) : NULL;
+    json_t *rows = first_recipients(&taking, reading_limit(reading), error);
+    json_t *left_out = rows ? first_left_out(&taking, reading_limit(reading), error) : NULL;
     if (!left_out) {
         json_decref(rows);
         return NULL;

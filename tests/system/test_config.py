@@ -57,6 +57,23 @@ def test_good_configuration_passes(site):
 # ---- what -t says
 
 
+def test_each_error_of_a_catalogue_has_its_file_and_place(site):
+    catalogue = site.folder / "katalog.json"
+    site.customers(1)
+    site.configure(sources={"kunden": {"driver": "sqlite", "path": site.customers_db, "catalogue": catalogue}})
+    catalogue.write_text('{"tables": {"kunde": {"hiden": true, "columns": {"ort": {"label": "Ort"}}}}, "unlisted": "no"}')
+    done = check(site)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"{catalogue}: tables.kunde.hiden: there is no such key; did you mean »hidden«? Keys: label_de, label_en, hidden, columns",
+        f"{catalogue}: tables.kunde.columns.ort.label: there is no such key; did you mean »label_de«? "
+        "Keys: label_de, label_en, role, format, hidden",
+        f"{catalogue}: unlisted: \"shown\" or \"hidden\" is expected"]
+    assert f"{catalogue}: " in refused_start(site)
+    catalogue.write_text('{"tables": {"kunde": {"hidden": true}}}')
+    assert check(site).returncode == 0
+
+
 @pytest.mark.parametrize("wrong, says", [
     ("[daemon]\ncolour = red\n", "has no key »colour«"),
     ("[daemon]\nlog_levle = info\n", "»log_level«"),

@@ -147,6 +147,27 @@ def test_plugin_deleted_or_replaced_by_a_link_is_refused(site):
     site.ctl("reload")
 
 
+def test_catalogue_that_is_wrong_is_refused_and_the_old_one_stays(site):
+    """Else a misspelled »hidden« would show what was hidden."""
+    catalogue = site.folder / "katalog.json"
+    catalogue.write_text('{"tables": {"kunde": {"columns": {"email": {"hidden": true}}}}}')
+    site.start(customers=1, sources={"kunden": {"driver": "sqlite", "path": site.customers_db, "catalogue": catalogue}})
+
+    def columns():
+        (table,) = site.api("GET", "/v1/sources/kunden/tables")["tables"]
+        return [column["name"] for column in table["columns"]]
+    for wrong, says in (('{"tables": {"kunde": {"columns": {"email": {"hiden": true}}}}}', "tables.kunde.columns.email.hiden: "),
+                        ('{"tables": {"kunde": {"columns": {"email": {"hidden": 1}}}}}', "tables.kunde.columns.email.hidden: "),
+                        ('{"tables": {', ":1: this is not JSON")):
+        catalogue.write_text(wrong)
+        reason = refused_reload(site)
+        assert str(catalogue) in reason and says in reason
+        assert "email" not in columns()
+    catalogue.write_text('{"tables": {"kunde": {"columns": {"ort": {"hidden": true}}}}}')
+    site.ctl("reload")
+    assert "email" in columns() and "ort" not in columns()
+
+
 def test_changed_configuration_is_taken_over(site):
     site.start(customers=3, actions={"null": {"plugin": "nothing", "concurrency": 1}})
     site.configure({"null": {"plugin": "nothing", "concurrency": 2, "workers": 2}, "neu": {"plugin": "nothing"}},

@@ -268,6 +268,70 @@ static void a_catalogue_is_read_from_its_file(void **state)
     assert_contains(list, "c.json:1: a catalogue is one JSON object");
 }
 
+#define CATALOGUE_KEYS "Keys: tables, joins, unlisted"
+#define TABLE_KEYS "Keys: label_de, label_en, hidden, columns"
+#define COLUMN_KEYS "Keys: label_de, label_en, role, format, hidden"
+#define JOIN_KEYS "Keys: table, columns, to, to_columns"
+#define EXPECTED_TEXT ": a text of 1 to 200 bytes is expected"
+
+static const struct {
+    const char *catalogue, *problem;
+} bad_catalogues[] = {
+    {"{\"table\": {}}", "table: there is no such key; did you mean »tables«? " CATALOGUE_KEYS},
+    {"{\"quux\": 1}", "quux: there is no such key. " CATALOGUE_KEYS},
+    {"{\"unlisted\": true}", "unlisted: \"shown\" or \"hidden\" is expected"},
+    {"{\"tables\": []}",
+     "tables: names and what is said of each are expected, as in {\"name\": {…}}"},
+    {"{\"tables\": {\"a\": true}}", "tables.a: an object {…} is expected"},
+    {"{\"tables\": {\"a\": {\"hiden\": true}}}",
+     "tables.a.hiden: there is no such key; did you mean »hidden«? " TABLE_KEYS},
+    {"{\"tables\": {\"a\": {\"hidden\": \"true\"}}}",
+     "tables.a.hidden: true or false is expected, without quotation marks"},
+    {"{\"tables\": {\"a\": {\"label_de\": 7}}}", "tables.a.label_de" EXPECTED_TEXT},
+    {"{\"tables\": {\"a\": {\"columns\": [\"b\"]}}}",
+     "tables.a.columns: names and what is said of each are expected, as in {\"name\": {…}}"},
+    {"{\"tables\": {\"a\": {\"columns\": {\"b\": {\"rolle\": \"email\"}}}}}",
+     "tables.a.columns.b.rolle: there is no such key; did you mean »role«? " COLUMN_KEYS},
+    {"{\"tables\": {\"a\": {\"columns\": {\"b\": {\"format\": \"\"}}}}}",
+     "tables.a.columns.b.format" EXPECTED_TEXT},
+    {"{\"tables\": {\"a\": {\"columns\": {\"b\": {\"role\": "
+     "\"123456789 123456789 123456789 123456789 123456789 1\"}}}}}",
+     "tables.a.columns.b.role: a text of 1 to 50 bytes is expected"},
+    {"{\"joins\": {}}", "joins: a list of joins […] is expected"},
+    {"{\"joins\": [\"a\"]}", "joins[0]: an object {…} is expected"},
+    {"{\"joins\": [{\"table\": \"a\", \"columns\": [\"b\"], \"to\": \"c\", "
+     "\"to_column\": [\"d\"]}]}",
+     "joins[0].to_column: there is no such key; did you mean »to_columns«? " JOIN_KEYS},
+    {"{\"joins\": [{\"table\": \"a\", \"columns\": [\"b\"], \"to_columns\": [\"d\"]}]}",
+     "joins[0]: »to« is missing"},
+    {"{\"joins\": [{\"table\": 1, \"columns\": [\"b\"], \"to\": \"c\", "
+     "\"to_columns\": [\"d\"]}]}",
+     "joins[0].table: the name of a table is expected"},
+    {"{\"joins\": [{\"table\": \"a\", \"columns\": [1], \"to\": \"c\", "
+     "\"to_columns\": [\"d\"]}]}",
+     "joins[0].columns: a list of columns is expected, as in [\"customer_id\"]"},
+    {"{\"joins\": [{\"table\": \"a\", \"columns\": [\"b\"], \"to\": \"c\", "
+     "\"to_columns\": [\"d\", \"e\"]}]}",
+     "joins[0]: columns and to_columns are not equally many"},
+};
+
+static void a_catalogues_errors_have_their_file_and_place(void **state)
+{
+    (void)state;
+    write_text("a.conf", "[source.s]\ndriver = sqlite\npath = s.db\ncatalogue = c.json\n");
+    for (size_t i = 0; i < sizeof bad_catalogues / sizeof *bad_catalogues; i++) {
+        write_text("c.json", bad_catalogues[i].catalogue);
+        FREE_CLEAN char *problems = load_bad();
+        FREE_CLEAN char *expected = memory_format("c.json: %s\n", bad_catalogues[i].problem);
+        assert_contains(problems, expected);
+    }
+    write_text("c.json", "{\"tabels\": {}, \"unlisted\": 1, \"tables\": {\"a\": []}}");
+    FREE_CLEAN char *all = load_bad();
+    assert_contains(all, "tabels: ");
+    assert_contains(all, "unlisted: ");
+    assert_contains(all, "tables.a: ");
+}
+
 static void a_plugins_settings_stay_raw_and_in_order(void **state)
 {
     (void)state;
@@ -862,6 +926,7 @@ int main(void)
         TEST(a_server_is_reached_by_connection_and_password),
         TEST(a_connection_that_holds_a_password_is_refused),
         TEST(a_catalogue_is_read_from_its_file),
+        TEST(a_catalogues_errors_have_their_file_and_place),
         TEST(a_plugins_settings_stay_raw_and_in_order),
         TEST(relative_paths_count_from_the_file_that_names_them),
         TEST(a_relative_configuration_gives_absolute_paths),
