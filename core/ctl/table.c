@@ -451,7 +451,7 @@ static void print_row(const struct table *table, const struct column *columns,
     putchar('\n');
 }
 
-static void print_records(const struct table *table, bool first)
+static void print_records(const struct table *table)
 {
     size_t width = 0;
     for (size_t i = 0; i < table->columns; i++)
@@ -460,7 +460,7 @@ static void print_records(const struct table *table, bool first)
     for (size_t i = 0; i < table->count; i++) {
         const struct cell *cell = &table->cells[i];
         const char *name = heading(table, i % table->columns);
-        if ((i || !first) && i % table->columns == 0)
+        if (i && i % table->columns == 0)
             putchar('\n');
         if (cell->width)
             printf("%s%s%s%*s  %s\n", table_colour(COLOUR_BOLD), name, table_colour_end(),
@@ -468,22 +468,36 @@ static void print_records(const struct table *table, bool first)
     }
 }
 
-static void lay_out(struct table *table)
+/* True: the columns are as wide as before. Only a terminal has to cut, and so looks again. */
+static bool lay_out(struct table *table)
 {
-    table->layout = memory_array(table->columns + 1, sizeof *table->layout);
+    bool first = !table->layout, same = !first;
+    if (!first && (!terminal || table->as_records))
+        return true;
+    struct column *layout = memory_array(table->columns + 1, sizeof *layout);
     for (size_t i = 0; i < table->columns; i++)
-        measure(table, i, &table->layout[i]);
-    table->as_records = terminal && !fit(table->layout, table->columns);
+        measure(table, i, &layout[i]);
+    bool fits = !terminal || fit(layout, table->columns);
+    for (size_t i = 0; same && fits && i < table->columns; i++)
+        same = layout[i].width == table->layout[i].width;
+    if (same) {
+        free(layout);
+        return true;
+    }
+    free(table->layout);
+    table->layout = layout;
+    table->as_records = !fits;
+    return false;
 }
 
 void table_print_part(struct table *table)
 {
-    bool first = !table->layout;
-    if (first)
-        lay_out(table);
+    bool first = !table->layout, same = lay_out(table);
+    if (!first && (!same || table->as_records))
+        putchar('\n');
     if (table->as_records)
-        print_records(table, first);
-    else if (first)
+        print_records(table);
+    else if (!same)
         print_row(table, table->layout, NULL);
     for (size_t i = 0; i < table->count && !table->as_records; i += table->columns)
         print_row(table, table->layout, &table->cells[i]);

@@ -47,8 +47,9 @@ void table_headings_as_given(struct table *table); /* the keys are names, not ou
 
 void table_print(struct table *table); /* "(nothing)" if it has no row */
 
-/* Print the rows so far and forget them, for a table that is not held as a whole: the first ones
- * decide how wide its columns are. table_print ends it. */
+/* Print the rows so far and forget them, for a table that is not held as a whole. On a terminal each
+ * part is as wide as its own rows want it, and has a heading if that differs; else the first ones
+ * decide. table_print ends it. */
 void table_print_part(struct table *table);
 
 /* A value as people read it: numbers grouped, times local, yes and no in words. Caller frees. */

@@ -4,6 +4,10 @@
 
 #include "daemon/daemon.h"
 
+/* Before anything starts: the source's database, empty at first, and without what an import that was
+ * killed has begun in it. */
+void imports_prepare(const char *state_dir);
+
 /* Answers the request, at once or later. */
 void imports_call(struct daemon *daemon, struct api_request *request);
 

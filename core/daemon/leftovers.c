@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "daemon/imports.h"
 
 static bool known(const struct instance_row *rows, size_t count, const char *name)
 {
@@ -70,6 +71,14 @@ static void look_at_unfinished(const char *folder, const char *name, void *conte
     remove_file(folder, name);
 }
 
+/* The tables stay, the files that were to become some do not. */
+static void look_at_import(const char *folder, const char *name, void *context)
+{
+    (void)context;
+    if (strstr(name, ".csv"))
+        remove_file(folder, name);
+}
+
 void leftovers_remove(const char *state_dir, struct state *state)
 {
     struct error error;
@@ -82,6 +91,8 @@ void leftovers_remove(const char *state_dir, struct state *state)
     each_file(state_dir, "preview", look_at_unfinished, NULL);
     each_file(state_dir, "reading", look_at_unfinished, NULL);
     each_file(state_dir, "selecting", look_at_unfinished, NULL);
+    each_file(state_dir, "imports", look_at_import, NULL);
+    imports_prepare(state_dir);
 }
 
 struct again {

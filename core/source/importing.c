@@ -60,6 +60,16 @@ static const char *encoding_of(const struct buffer *file)
     return dos > windows ? "CP850" : "WINDOWS-1252";
 }
 
+/* The system's converters are files of its own, which a sandbox hides. Those that are in use stay. */
+void importing_load(const char *wanted)
+{
+    static iconv_t kept[5];
+    const char *const encodings[] = {"WINDOWS-1252", "CP850", "UTF-16LE", "UTF-16BE", wanted};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (encodings[i])
+            kept[i] = iconv_open("UTF-8", encodings[i]);
+}
+
 static int convert(struct buffer *file, const char *encoding, struct error *error)
 {
     iconv_t converter = iconv_open("UTF-8", encoding);
@@ -80,17 +90,55 @@ static int convert(struct buffer *file, const char *encoding, struct error *erro
     }
     iconv_close(converter);
     if (left) {
+        int64_t line = 1;
+        for (size_t i = 0; i < text.size; i++)
+            line += text.data[i] == '\n';
         buffer_free(&text);
-        return error_say(error, ERROR_INPUT,
-                         "the file is not in the encoding %s: byte %zu does not fit; name its "
-                         "encoding, or save it as UTF-8",
-                         "Die Datei ist nicht in der Kodierung %s: Byte %zu passt nicht; die "
-                         "Kodierung angeben oder als UTF-8 speichern.",
-                         encoding, file->size - left + 1);
+        return error_say(
+            error, ERROR_INPUT,
+            "line %lld: the file is not in the encoding %s; name its encoding, or save "
+            "it as UTF-8",
+            "Zeile %lld: Die Datei ist nicht in der Kodierung %s; die Kodierung "
+            "angeben oder als UTF-8 speichern.",
+            (long long)line, encoding);
     }
     buffer_free(file);
     *file = text;
     return 0;
+}
+
+/* The first line that is no text. NULL: all are. */
+static const char *bad_line(const struct buffer *file, int64_t *number)
+{
+    const char *at = buffer_string(file), *end = at + file->size;
+    for (*number = 1; at < end; ++*number) {
+        const char *line = at, *next = memchr(at, '\n', (size_t)(end - at));
+        at = next ? next + 1 : end;
+        if (!text_is_utf8(line, (size_t)(at - line)) || memchr(line, '\0', (size_t)(at - line)))
+            return line;
+    }
+    return NULL;
+}
+
+static int check_text(const struct buffer *file, struct error *error)
+{
+    int64_t number;
+    if (text_is_utf8(file->data, file->size) && !memchr(file->data, '\0', file->size))
+        return 0;
+    const char *line = bad_line(file, &number), *end = file->data + file->size;
+    const char *next = memchr(line, '\n', (size_t)(end - line));
+    if (memchr(line, '\0', (size_t)((next ? next : end) - line)))
+        return error_say(error, ERROR_INPUT,
+                         "line %lld: there are zero bytes in it, so this is no CSV file; save it "
+                         "as CSV (UTF-8)",
+                         "Zeile %lld: Darin stehen Nullbytes, also ist es keine CSV-Datei; als CSV "
+                         "(UTF-8) speichern.",
+                         (long long)number);
+    return error_say(error, ERROR_INPUT,
+                     "line %lld: it is not UTF-8; name the file's encoding, or save it as UTF-8",
+                     "Zeile %lld: Sie ist kein UTF-8; die Kodierung der Datei angeben oder als "
+                     "UTF-8 speichern.",
+                     (long long)number);
 }
 
 /* The file as UTF-8: its encoding, or NULL. */
@@ -100,14 +148,7 @@ static const char *to_utf8(struct buffer *file, const char *wanted, struct error
     const char *encoding = wanted ? wanted : marked ? marked : encoding_of(file);
     if (strcasecmp(encoding, "UTF-8") != 0 && convert(file, encoding, error) != 0)
         return NULL;
-    const char *what = !text_is_utf8(file->data, file->size)  ? "is not UTF-8"
-                       : memchr(file->data, '\0', file->size) ? "holds zero bytes"
-                                                              : NULL;
-    if (!what)
-        return encoding;
-    error_say(error, ERROR_INPUT, "the file %s; it must be a CSV file, saved as UTF-8",
-              "Die Datei ist keine CSV-Datei in UTF-8 (%s); als CSV (UTF-8) speichern.", what);
-    return NULL;
+    return check_text(file, error) == 0 ? encoding : NULL;
 }
 
 /* ---- lines and cells ---- */
@@ -131,8 +172,9 @@ static int cannot_parse(const struct parser *parser, const char *english, const 
                         struct error *error)
 {
     char text[sizeof error->german];
-    snprintf(text, sizeof text, "Zeile %lld: %s", (long long)parser->record_line, german);
-    error_set(error, ERROR_INPUT, "line %lld: %s", (long long)parser->record_line, english);
+    long long line = (long long)parser->record_line;
+    snprintf(text, sizeof text, "Zeile %lld, Zelle %u: %s", line, parser->count + 1, german);
+    error_set(error, ERROR_INPUT, "line %lld, cell %u: %s", line, parser->count + 1, english);
     text_copy(error->german, sizeof error->german, text);
     return -1;
 }
@@ -203,14 +245,15 @@ static int next_record(struct parser *parser, struct error *error)
     parser->count = 0;
     buffer_clear(&parser->text);
     for (;;) {
-        if (parser->count > ROWS_COLUMNS_MAX)
+        if (parser->count >= ROWS_COLUMNS_MAX)
             return cannot_parse(parser, "more than 500 columns", "mehr als 500 Spalten", error);
         if (take_cell(parser, &lengths[parser->count]) != 0)
             return cannot_parse(parser, "a quotation mark is opened and never closed",
                                 "Ein Anführungszeichen wird geöffnet und nie geschlossen.", error);
-        if (lengths[parser->count++] > CELL_MAXIMUM)
-            return cannot_parse(parser, "a cell is longer than 1 MB",
-                                "Eine Zelle ist länger als 1 MB.", error);
+        if (lengths[parser->count] > CELL_MAXIMUM)
+            return cannot_parse(parser, "it is longer than 1 MB", "Sie ist länger als 1 MB.",
+                                error);
+        parser->count++;
         if (parser->at == parser->end || *parser->at != parser->separator)
             break;
         parser->at++;
@@ -610,6 +653,16 @@ static sqlite3 *open_imports(const char *path, const char *table, struct error *
         sql_error(database, error, "open the imports");
     sqlite3_close(database);
     return NULL;
+}
+
+int importing_recover(const char *path, struct error *error)
+{
+    sqlite3 *database = NULL;
+    int result = sqlite3_open(path, &database) == SQLITE_OK
+                     ? sql_run(database, "SELECT 1 FROM sqlite_schema", error)
+                     : sql_error(database, error, "open the imports");
+    sqlite3_close(database);
+    return result;
 }
 
 static int write_table(struct importing *importing, const char *path, struct error *error)

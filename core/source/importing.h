@@ -28,6 +28,14 @@ struct importing_options {
     int64_t max_rows;
 };
 
+/* Before the sandbox closes: what is needed to read the usual encodings, and the `wanted` one (NULL:
+ * none). */
+void importing_load(const char *wanted);
+
+/* Make the database if there is none, and take back what an import that was killed has left in it:
+ * those who only read it cannot. 0 or -1. */
+int importing_recover(const char *path, struct error *error);
+
 /*
  * {"table", "rows", "encoding", "separator", "replaced": true | false,
  *  "columns": [{"name", "type": "text" | "integer" | "decimal" | "date", "example"}]}

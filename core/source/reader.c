@@ -243,6 +243,7 @@ static json_t *list(struct reading *reading, struct error *error)
 static void import_confine(const json_t *request)
 {
     FREE_CLEAN char *database = memory_text(reading_text(request, "database"));
+    importing_load(json_string_value(json_object_get(request, "encoding")));
     sandbox_limit(IMPORT_CPU_US);
     sandbox_confine(NULL, 0, dirname(database));
 }
