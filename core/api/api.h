@@ -46,7 +46,7 @@ enum api_operation {
     API_SOURCE_TEST,         /* subject */
     API_QUERY_RUN,           /* subject; body: {"group", "parameters", "limit"}, optional */
     API_QUERY_GROUPS,        /* subject; body: {"parameters"}, optional */
-    API_QUERY_SQL,           /* subject; body: {"group"}, optional */
+    API_QUERY_SQL,           /* subject; body: {"group", "parameters"}, optional */
     API_QUERY_FIELDS,        /* subject; body: {"group", "save"}, optional */
     API_QUERY_LIST,          /* subject; body: {"format", "separator", …}, optional */
     API_SUPPRESSIONS,        /* value or NULL; limit, after or 0 */

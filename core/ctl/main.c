@@ -41,7 +41,7 @@ const struct command commands[] = {
     {"query", "edit", "QUERY", 1, 1, EDITABLE, MESSAGE_HELP_QUERY_EDIT, documents_edit},
     {"query", "run", "QUERY", 1, 1, OPTION_LIMIT | OF_GROUP, MESSAGE_HELP_QUERY_RUN, queries_run},
     {"query", "groups", "QUERY", 1, 1, OPTION_PARAMETER, MESSAGE_HELP_QUERY_GROUPS, queries_groups},
-    {"query", "sql", "QUERY", 1, 1, OPTION_GROUP, MESSAGE_HELP_QUERY_SQL, queries_sql},
+    {"query", "sql", "QUERY", 1, 1, OF_GROUP, MESSAGE_HELP_QUERY_SQL, queries_sql},
     {"query", "fields", "QUERY", 1, 1, OPTION_GROUP | OPTION_SAVE, MESSAGE_HELP_QUERY_FIELDS,
      queries_fields},
     {"query", "export", "QUERY", 1, 1, OPTION_LISTING | OPTION_OUTPUT | OF_GROUP,

@@ -57,7 +57,7 @@ static char *points_at(const json_t *table, const char *column)
 
 static void print_columns_of(const json_t *source)
 {
-    static const char *const headings[] = {"name", "type", "key", "refers_to", "label", NULL};
+    static const char *const headings[] = {"name", "type", "key", "refers_to", "shown_as", NULL};
     const json_t *columns = json_object_get(source, "columns");
     struct table *table = table_new(headings);
     for (size_t i = 0; i < json_array_size(columns); i++) {
@@ -87,7 +87,7 @@ static void print_table_of(const json_t *table)
 /* Without the name of one: all, each with its columns' number. */
 static void print_tables(const json_t *tables)
 {
-    static const char *const columns[] = {"table", "kind", "columns", "label", NULL};
+    static const char *const columns[] = {"table", "kind", "columns", "shown_as", NULL};
     struct table *table = table_new(columns);
     for (size_t i = 0; i < json_array_size(tables); i++) {
         const json_t *one = json_array_get(tables, i);

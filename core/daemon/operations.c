@@ -209,10 +209,14 @@ static void on_launched(void *context, const struct launch_result *result,
         const char *severity = json_string_value(json_object_get(problem, "severity"));
         if (!severity || strcmp(severity, "error") != 0)
             continue;
+        const char *where = json_string_value(json_object_get(problem, "where"));
         json_t *error =
-            json_pack("{s:s, s:o}", "code", "input", "message",
-                      json_sprintf("%s: %s", json_string_value(json_object_get(problem, "where")),
-                                   json_string_value(json_object_get(problem, "message_en"))));
+            json_pack("{s:s, s:o, s:o}", "code", "input", "message",
+                      json_sprintf("%s: %s", where,
+                                   json_string_value(json_object_get(problem, "message_en"))),
+                      "message_de",
+                      json_sprintf("%s: %s", where,
+                                   json_string_value(json_object_get(problem, "message_de"))));
         api_answer(request, 422,
                    json_pack("{s:o, s:O}", "error", error, "problems", result->problems));
         return;

@@ -13,45 +13,58 @@ static json_t *source_json(const struct conf_source *conf)
                      "catalogue", conf->catalogue);
 }
 
+#define LABELLED(name, german, english)                                                            \
+    "\"" name "\": {\"label_de\": \"" german "\", \"label_en\": \"" english "\"}"
+#define TABLE(name, german, english)                                                               \
+    "\"" name "\": {\"label_de\": \"" german "\", \"label_en\": \"" english "\", \"columns\": {"
+#define OF_A_RUN                                                                                   \
+    LABELLED("run", "Ausführung", "Run")                                                           \
+    ", \"recipient\": {\"label_de\": \"Empfänger\", \"label_en\": \"Recipient\", "                \
+    "\"role\": \"key\"}, "
+#define TO_A_RUN(table)                                                                            \
+    "{\"table\": \"" table "\", \"columns\": [\"run\"], \"to\": \"run\", "                         \
+    "\"to_columns\": [\"number\"]}"
+
 /* What clerks see of the runs, and how its tables belong together (source/catalogue.h). */
+/* clang-format off */
 static const char runs_catalogue[] =
     "{\"tables\": {"
-    " \"run\": {\"label_de\": \"Ausführungen\", \"label_en\": \"Runs\", \"columns\": {"
-    "  \"number\": {\"label_de\": \"Nummer\", \"label_en\": \"Number\"},"
-    "  \"campaign\": {\"label_de\": \"Kampagne\", \"label_en\": \"Campaign\"},"
-    "  \"state\": {\"label_de\": \"Zustand\", \"label_en\": \"State\"},"
-    "  \"requested_by\": {\"label_de\": \"Gestartet von\", \"label_en\": \"Started by\"},"
-    "  \"started_at\": {\"label_de\": \"Beginn\", \"label_en\": \"Began\"},"
-    "  \"ended_at\": {\"label_de\": \"Ende\", \"label_en\": \"Ended\"},"
-    "  \"recipients\": {\"label_de\": \"Empfänger\", \"label_en\": \"Recipients\"}}},"
-    " \"task\": {\"label_de\": \"Aufgaben\", \"label_en\": \"Tasks\", \"columns\": {"
-    "  \"run\": {\"label_de\": \"Ausführung\", \"label_en\": \"Run\"},"
-    "  \"recipient\": {\"label_de\": \"Empfänger\", \"label_en\": \"Recipient\","
-    "   \"role\": \"key\"},"
-    "  \"step\": {\"label_de\": \"Schritt\", \"label_en\": \"Step\"},"
-    "  \"action\": {\"label_de\": \"Aktion\", \"label_en\": \"Action\"},"
-    "  \"outcome\": {\"label_de\": \"Ergebnis\", \"label_en\": \"Outcome\"},"
-    "  \"confirmation\": {\"label_de\": \"Bestätigung\", \"label_en\": \"Confirmation\"},"
-    "  \"time\": {\"label_de\": \"Zeit\", \"label_en\": \"Time\"},"
-    "  \"text\": {\"label_de\": \"Meldung\", \"label_en\": \"Message\"}}},"
-    " \"document\": {\"label_de\": \"Dokumente\", \"label_en\": \"Documents\", \"columns\": {"
-    "  \"run\": {\"label_de\": \"Ausführung\", \"label_en\": \"Run\"},"
-    "  \"recipient\": {\"label_de\": \"Empfänger\", \"label_en\": \"Recipient\","
-    "   \"role\": \"key\"},"
-    "  \"step\": {\"label_de\": \"Schritt\", \"label_en\": \"Step\"},"
-    "  \"name\": {\"label_de\": \"Dokument\", \"label_en\": \"Document\"}}},"
-    " \"left_out\": {\"label_de\": \"Ausgelassen\", \"label_en\": \"Left out\", \"columns\": {"
-    "  \"run\": {\"label_de\": \"Ausführung\", \"label_en\": \"Run\"},"
-    "  \"recipient\": {\"label_de\": \"Empfänger\", \"label_en\": \"Recipient\","
-    "   \"role\": \"key\"},"
-    "  \"reason\": {\"label_de\": \"Grund\", \"label_en\": \"Reason\"}}}},"
-    " \"joins\": ["
-    "  {\"table\": \"task\", \"columns\": [\"run\"], \"to\": \"run\", \"to_columns\": "
-    "[\"number\"]},"
-    "  {\"table\": \"document\", \"columns\": [\"run\"], \"to\": \"run\","
-    "   \"to_columns\": [\"number\"]},"
-    "  {\"table\": \"left_out\", \"columns\": [\"run\"], \"to\": \"run\","
-    "   \"to_columns\": [\"number\"]}]}";
+    TABLE("run", "Ausführungen", "Runs")
+        LABELLED("number", "Nummer", "Number") ", "
+        LABELLED("uuid", "Kennung", "Identifier") ", "
+        LABELLED("campaign_id", "Nummer der Kampagne", "Campaign's number") ", "
+        LABELLED("campaign", "Kampagne", "Campaign") ", "
+        LABELLED("state", "Zustand", "State") ", "
+        LABELLED("requested_by", "Gestartet von", "Started by") ", "
+        LABELLED("created_at", "Angelegt", "Made") ", "
+        LABELLED("started_at", "Beginn", "Began") ", "
+        LABELLED("ended_at", "Ende", "Ended") ", "
+        LABELLED("recipients", "Zahl der Empfänger", "Number of recipients") "}}, "
+    TABLE("task", "Wer was bekommen hat", "Who got what")
+        OF_A_RUN
+        LABELLED("step", "Schritt", "Step") ", "
+        LABELLED("action", "Aktion", "Action") ", "
+        LABELLED("outcome", "Ergebnis", "Outcome") ", "
+        LABELLED("confirmation", "Bestätigung", "Confirmation") ", "
+        LABELLED("code", "Code der Gegenseite", "The other side's code") ", "
+        LABELLED("attempt", "Versuch", "Attempt") ", "
+        LABELLED("time", "Zeit", "Time") ", "
+        LABELLED("remote_id", "Kennung der Gegenseite", "The other side's identifier") ", "
+        LABELLED("text", "Meldung", "Message") "}}, "
+    TABLE("document", "Dokumente", "Documents")
+        OF_A_RUN
+        LABELLED("step", "Schritt", "Step") ", "
+        LABELLED("name", "Dokument", "Document") ", "
+        LABELLED("mime_type", "Art", "Type") ", "
+        LABELLED("length", "Größe in Bytes", "Size in bytes") ", "
+        LABELLED("sha256", "Prüfsumme (SHA-256)", "Checksum (SHA-256)") ", "
+        LABELLED("document", "Nummer im Archiv", "Number in the archive") "}}, "
+    TABLE("left_out", "Wer ausgelassen wurde", "Who was left out")
+        OF_A_RUN
+        LABELLED("reason", "Grund", "Reason") ", "
+        LABELLED("detail", "Näheres", "Detail") "}}}, "
+    "\"joins\": [" TO_A_RUN("task") ", " TO_A_RUN("document") ", " TO_A_RUN("left_out") "]}";
+/* clang-format on */
 
 #define BUILT_IN_TIME_LIMIT_US INT64_C(300000000)
 #define BUILT_IN_MAX_ROWS 10000000

@@ -43,7 +43,8 @@ struct source_column {
 struct source {
     const struct driver *driver;
     char *name;
-    void *state; /* the driver's; NULL until its `open` sets it */
+    void *state;   /* the driver's; NULL until its `open` sets it */
+    void *beneath; /* of a driver that gave its database to driver_sqlite: what is its own */
     enum source_dialect dialect;
     int64_t time_limit_us;
     int64_t until_us; /* on the monotonic clock: when the present query has had its time */

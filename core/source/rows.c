@@ -292,6 +292,11 @@ void rows_close_pointer(struct rows **rows)
 
 /* ---- what it says about itself ---- */
 
+sqlite3 *rows_database(const struct rows *rows)
+{
+    return rows->database;
+}
+
 const json_t *rows_definition(const struct rows *rows)
 {
     return rows->definition;

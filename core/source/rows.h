@@ -79,6 +79,9 @@ void rows_close_pointer(struct rows **rows);
 /* The file's database itself, for statements of one's own; sql_close(). NULL with the reason. */
 sqlite3 *rows_open_database(const char *path, struct error *error);
 
+/* Its connection, for statements of one's own: on one thread alone, finalized before rows_close. */
+sqlite3 *rows_database(const struct rows *rows);
+
 /* All as long as `rows`. */
 const json_t *rows_definition(const struct rows *rows);
 const char *rows_uuid(const struct rows *rows);

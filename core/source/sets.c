@@ -53,6 +53,8 @@ static int fetch_set(struct reading *reading, sqlite3 *db, const char *schema, c
         !arrival.source || arrival_attach(&arrival, db, &why) != 0 ? -1 : sql_run(db, sql, error);
     if (result != 0 && why.code != ERROR_NONE)
         *error = why;
+    if (result != 0 && arrival.source)
+        error_prefix(error, "»%s«: ", reading_text(json_object_get(set, "query"), "name"));
     arrival_free(&arrival);
     return result;
 }
