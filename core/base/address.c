@@ -80,3 +80,9 @@ size_t address_normal_street(char target[ADDRESS_SIZE], const char *text, size_t
     target[size] = '\0';
     return size;
 }
+
+size_t address_normal(char target[ADDRESS_SIZE], const char *text, size_t length)
+{
+    return memchr(text, '@', length) ? address_normal_email(target, text, length)
+                                     : address_normal_phone(target, text, length);
+}

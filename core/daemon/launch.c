@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "daemon/daemon.h"
 #include "daemon/suppressions.h"
+#include "host/declared.h"
 #include "source/child.h"
 
 struct launch {
@@ -256,15 +257,30 @@ static void on_frozen(struct store_work *work, const struct error *failed)
     }
 }
 
+/* The columns that a step's parameters name: what it may take for an address. */
+static json_t *named_columns(const json_t *description, const json_t *step)
+{
+    const json_t *table = json_object_get(description, "parameters");
+    json_t *columns = json_array(), *given;
+    const char *name;
+    json_object_foreach(json_object_get(step, "parameters"), name, given)
+        if (text_equal(json_string_value(json_object_get(declared_find(table, name), "type")),
+                       "column"))
+            json_array_append(columns, given);
+    return columns;
+}
+
 void launch_add_channels(const struct daemon *daemon, json_t *definition)
 {
     size_t index;
     json_t *step;
     json_array_foreach(json_object_get(definition, "steps"), index, step) {
         const char *action = json_string_value(json_object_get(step, "action"));
-        const char *channel = json_string_value(json_object_get(
-            supervisor_description(daemon->supervisor, action ? action : ""), "channel"));
+        const json_t *description =
+            supervisor_description(daemon->supervisor, action ? action : "");
+        const char *channel = json_string_value(json_object_get(description, "channel"));
         json_object_set_new(step, "channel", json_string(channel ? channel : ""));
+        json_object_set_new(step, "addresses", named_columns(description, step));
     }
 }
 

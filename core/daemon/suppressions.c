@@ -112,7 +112,7 @@ struct change {
     struct suppression_batch batch;
     size_t done; /* of the batch */
     struct suppression_result result, part;
-    int64_t revision;
+    int64_t revision, part_revision; /* what is committed, and what is on its way */
     bool removed;
     char *origin, *file; /* of a feed */
     json_t *definition, *names, *problems;
@@ -193,8 +193,8 @@ static int apply_put(struct store_work *work, struct error *error)
                         count < ENTRIES_AT_ONCE ? count : ENTRIES_AT_ONCE, &change->part,
                         error) != 0)
         return -1;
-    change->revision = suppression_revision(state, error);
-    return change->revision < 0 ? -1 : 0;
+    change->part_revision = suppression_revision(state, error);
+    return change->part_revision < 0 ? -1 : 0;
 }
 
 static void submit_put(struct change *change);
@@ -208,6 +208,7 @@ static void on_put(struct store_work *work, const struct error *failed)
         change->result.changed += change->part.changed;
         change->result.unchanged += change->part.unchanged;
         change->result.id = change->part.id;
+        change->revision = change->part_revision;
         change->done += ENTRIES_AT_ONCE;
         if (change->done < change->batch.count) {
             submit_put(change);
@@ -346,9 +347,13 @@ static void on_read(uv_work_t *pool, int status)
 {
     struct change *change = pool->data;
     (void)status;
+    if (!change->failed && change->daemon->stopping) {
+        error_set(&change->error, ERROR_BUSY, "campaignd is stopping; nothing was taken over");
+        change->failed = true;
+    }
     if (change->failed)
         fail_change(change, &change->error);
-    else if (!change->batch.count || change->daemon->stopping)
+    else if (!change->batch.count)
         answer_change(change);
     else
         submit_put(change);

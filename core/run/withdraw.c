@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "run/internal.h"
+#include "source/objections.h"
 #include "source/rows.h"
 #include "store/sql.h"
 #include "store/suppression.h"
@@ -22,7 +23,6 @@
 #define ENTRIES_AT_ONCE 200000 /* of the list in memory */
 #define TASKS_AT_ONCE 2000     /* in one transaction, so that others get their turn */
 #define AGAIN_US 5000000
-#define ADDRESSES_MOST 16 /* columns */
 
 struct match_step {
     int number;
@@ -35,6 +35,7 @@ struct match {
     struct runner *runner;
     struct run *run;
     char *state_path, *rows_path;
+    json_t *definition;
     char purpose[16];
     int64_t campaign_id;
     struct match_step steps[JOURNAL_STEPS];
@@ -118,12 +119,11 @@ static void look_up(const struct match *match, const char *kind, const char *val
     }
 }
 
-static void look_up_address(const struct match *match, const char *text, size_t size, bool phone,
+static void look_up_address(const struct match *match, const char *text, size_t size,
                             struct found *found)
 {
     char normal[ADDRESS_SIZE];
-    size_t length =
-        phone ? address_normal_phone(normal, text, size) : address_normal_email(normal, text, size);
+    size_t length = address_normal(normal, text, size);
     if (length)
         look_up(match, "address", normal, length, found);
 }
@@ -152,23 +152,21 @@ static void add_withdrawals(struct match *match, uint64_t ordinal, const struct 
 /* ---- on the pool: all recipients ---- */
 
 struct address_columns {
-    int positions[ADDRESSES_MOST];
-    bool phones[ADDRESSES_MOST];
+    int positions[ROWS_COLUMNS_MAX];
     size_t count;
 };
 
-static int find_columns(sqlite3 *rows, struct address_columns *columns, struct error *error)
+static int find_columns(const struct match *match, sqlite3 *rows, struct address_columns *columns,
+                        struct error *error)
 {
-    STATEMENT_CLEAN sqlite3_stmt *select = sql_prepare(
-        rows, "SELECT position, role FROM field WHERE role IN ('email', 'phone') ORDER BY position",
-        error);
+    STATEMENT_CLEAN sqlite3_stmt *select =
+        sql_prepare(rows, "SELECT position, name, role FROM field ORDER BY position", error);
     int more;
     if (!select)
         return -1;
-    while ((more = sql_row(select, error)) > 0 && columns->count < ADDRESSES_MOST) {
-        columns->positions[columns->count] = sqlite3_column_int(select, 0);
-        columns->phones[columns->count++] = strcmp(sql_text(select, 1), "phone") == 0;
-    }
+    while ((more = sql_row(select, error)) > 0 && columns->count < ROWS_COLUMNS_MAX)
+        if (objections_is_address(match->definition, sql_text(select, 1), sql_text(select, 2)))
+            columns->positions[columns->count++] = sqlite3_column_int(select, 0);
     return more < 0 ? -1 : 0;
 }
 
@@ -187,8 +185,7 @@ static void match_row(struct match *match, sqlite3_stmt *row, const struct addre
     for (size_t i = 0; i < columns->count; i++) {
         const char *text = (const char *)sqlite3_column_text(row, (int)i + 2);
         if (text)
-            look_up_address(match, text, (size_t)sqlite3_column_bytes(row, (int)i + 2),
-                            columns->phones[i], &found);
+            look_up_address(match, text, (size_t)sqlite3_column_bytes(row, (int)i + 2), &found);
     }
     if (found.any)
         add_withdrawals(match, (uint64_t)sqlite3_column_int64(row, 0), &found);
@@ -216,7 +213,7 @@ static int match_rows(struct match *match, struct error *error)
     SQL_CLEAN sqlite3 *rows = rows_open_database(match->rows_path, error);
     struct address_columns columns = {.count = 0};
     int members = rows ? has_members(rows, error) : -1;
-    if (members < 0 || find_columns(rows, &columns, error) != 0 ||
+    if (members < 0 || find_columns(match, rows, &columns, error) != 0 ||
         match_table(match, rows, "recipient", &columns, error) != 0)
         return -1;
     return members ? match_table(match, rows, "member", &columns, error) : 0;
@@ -244,6 +241,7 @@ static void over(struct match *match)
     free(match->nexts);
     free(match->withdrawals);
     free(match->claims);
+    json_decref(match->definition);
     free(match->state_path);
     free(match->rows_path);
     free(match);
@@ -314,10 +312,12 @@ static void on_matched(uv_work_t *pool, int status)
         log_error("run %lld: whom the suppression list names cannot be told: %s",
                   (long long)run->row.number, match->error.message);
         run->match_trouble =
-            memory_format("the suppression list cannot be compared with the recipients: %s; tried "
-                          "again every 5 s",
+            memory_format("nothing is dealt out: the suppression list cannot be compared with the "
+                          "recipients: %s; tried again every 5 s",
                           match->error.message);
         run->match_again_us = clock_monotonic_us() + AGAIN_US;
+        run->must_match = match->runner->suppression;
+        dispatch_revoke(match->runner, run);
     }
     if (match->failed || match->runner->over || run->closing || !run->journal)
         over(match);
@@ -351,6 +351,8 @@ static void match_run(struct runner *runner, struct run *run)
     match->after = run->matched;
     match->state_path = memory_format("%s/state.db", runner->state_dir);
     match->rows_path = runner_rows_path(runner->state_dir, run->row.number);
+    match->definition = /* the pool's own: references are not counted atomically */
+        json_pack("{s:o*}", "steps", json_deep_copy(json_object_get(run->definition, "steps")));
     copy_steps(match);
     runner->matching = true;
     runner->recoveries++;

@@ -178,6 +178,8 @@ static int put_rules(struct buffer *sql, const struct selection *selection, cons
     return 0;
 }
 
+enum { AT_ORDINAL, AT_RULE, AT_KEY, AT_KEY_CELL, AT_ADDRESSES };
+
 /* The column `position` of the row, NULL if there is none. */
 static void put_cell(struct buffer *sql, const char *prefix, int position)
 {
@@ -187,9 +189,7 @@ static void put_cell(struct buffer *sql, const char *prefix, int position)
         buffer_text(sql, ", NULL");
 }
 
-enum { AT_ORDINAL, AT_RULE, AT_KEY, AT_KEY_CELL, AT_EMAIL, AT_PHONE, AT_STEPS };
-
-/* After those, two columns a step: does its condition hold, what is said of consent. */
+/* After those come the addresses, then two columns a step: does its condition hold, what is said of consent. */
 static int put_steps(struct buffer *sql, const struct selection *selection, const char *prefix,
                      json_t *values, struct error *error)
 {
@@ -206,8 +206,21 @@ static int put_steps(struct buffer *sql, const struct selection *selection, cons
     return 0;
 }
 
-static sqlite3_stmt *prepare_rows(const struct selection *selection, json_t *values,
-                                  struct error *error)
+static void put_addresses(struct buffer *sql, struct selection *selection, const char *prefix)
+{
+    const json_t *columns = selection->fetched->columns;
+    selection->addresses = 0;
+    for (size_t i = 0; i < json_array_size(columns); i++) {
+        const json_t *column = json_array_get(columns, i);
+        if (!objections_is_address(selection->definition, reading_text(column, "name"),
+                                   reading_text(column, "role")))
+            continue;
+        put_cell(sql, prefix, (int)i);
+        selection->addresses++;
+    }
+}
+
+static sqlite3_stmt *prepare_rows(struct selection *selection, json_t *values, struct error *error)
 {
     const json_t *columns = selection->fetched->columns;
     FREE_CLEAN char *prefix = condition_prefix(columns);
@@ -217,8 +230,7 @@ static sqlite3_stmt *prepare_rows(const struct selection *selection, json_t *val
         return NULL;
     buffer_printf(&sql, ", %skey", prefix);
     put_cell(&sql, prefix, selection->fetched->key);
-    put_cell(&sql, prefix, fetch_column_with_role(columns, "email"));
-    put_cell(&sql, prefix, fetch_column_with_role(columns, "phone"));
+    put_addresses(&sql, selection, prefix);
     if (put_steps(&sql, selection, prefix, values, error) != 0)
         return NULL;
     buffer_text(&sql, " FROM (");
@@ -337,20 +349,30 @@ static int leave_without_step(struct selection *selection, int64_t ordinal,
     return selection_leave_out(selection, ordinal, REASON_SUPPRESSED, detail, error);
 }
 
+static int look_up(struct selection *selection, sqlite3_stmt *row, struct error *error)
+{
+    if (objections_look_up(selection->objections, sql_text(row, AT_KEY), error) != 0)
+        return -1;
+    for (int i = AT_ADDRESSES; i < AT_ADDRESSES + selection->addresses; i++) {
+        const char *text = (const char *)sqlite3_column_text(row, i);
+        if (text && objections_look_up_address(selection->objections, text,
+                                               (size_t)sqlite3_column_bytes(row, i), error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int judge_row_steps(struct selection *selection, sqlite3_stmt *row, struct error *error)
 {
     int64_t ordinal = sqlite3_column_int64(row, AT_ORDINAL);
     const struct suppression_entry *entry, *first = NULL;
     size_t skipped = 0, withheld = 0;
-    int listed = 0;
+    bool listed = objections_any(selection->objections);
     enum skip why[SELECTION_STEPS_MAX];
-    if (objections_any(selection->objections))
-        listed = objections_look_up(selection->objections, sql_text(row, AT_KEY),
-                                    sql_text(row, AT_EMAIL), sql_text(row, AT_PHONE), error);
-    if (listed < 0)
+    if (listed && look_up(selection, row, error) != 0)
         return -1;
     for (size_t i = 0; i < selection->step_count; i++) {
-        int at = AT_STEPS + 2 * (int)i;
+        int at = AT_ADDRESSES + selection->addresses + 2 * (int)i;
         why[i] = judge_step(selection, &selection->steps[i], sqlite3_column_int(row, at) != 0,
                             sqlite3_column_value(row, at + 1), listed, &entry);
         skipped += why[i] != SKIP_NOT;

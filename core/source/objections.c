@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "store/sql.h"
-
-#define FOUND_MAX 32 /* entries on one person that are looked at */
 
 struct objections {
     sqlite3 *db;
@@ -18,8 +17,8 @@ struct objections {
     uint64_t mask;
     int64_t entries;
     struct arena *texts; /* of what was found */
-    struct suppression_entry found[FOUND_MAX];
-    size_t found_count;
+    struct suppression_entry *found;
+    size_t found_count, found_room;
 };
 
 /* ---- the filter ---- */
@@ -118,6 +117,7 @@ void objections_close(struct objections *objections)
     sqlite3_finalize(objections->find);
     sql_close(&objections->db);
     arena_free(objections->texts);
+    free(objections->found);
     free(objections->bits);
     free(objections->purpose);
     free(objections);
@@ -130,6 +130,47 @@ bool objections_any(const struct objections *objections)
 
 /* ---- asking ---- */
 
+bool objections_is_address(const json_t *definition, const char *name, const char *role)
+{
+    size_t index, at;
+    json_t *step, *address;
+    if (strcmp(role, "email") == 0 || strcmp(role, "phone") == 0)
+        return true;
+    json_array_foreach(json_object_get(definition, "steps"), index, step)
+        json_array_foreach(json_object_get(step, "addresses"), at, address)
+            if (text_equal(json_string_value(address), name))
+                return true;
+    return false;
+}
+
+/* What concerns another campaign or purpose is not kept: somebody may have objected to hundreds. */
+static void keep(struct objections *objections, sqlite3_stmt *row, const char *value)
+{
+    const struct suppression_entry entry = {.kind = sql_text(row, 0),
+                                            .value = value,
+                                            .channel = sql_text(row, 1),
+                                            .scope = sql_text(row, 2),
+                                            .campaign_id = sqlite3_column_int64(row, 3),
+                                            .reason = sql_text(row, 4),
+                                            .note = "",
+                                            .created_us = sqlite3_column_int64(row, 5),
+                                            .origin = ""};
+    if (!suppression_applies(&entry, objections->purpose, objections->campaign, entry.channel))
+        return;
+    if (objections->found_count == objections->found_room) {
+        objections->found_room = objections->found_room * 2 + 16;
+        objections->found =
+            memory_resize(objections->found, objections->found_room * sizeof *objections->found);
+    }
+    struct suppression_entry *kept = &objections->found[objections->found_count++];
+    *kept = entry;
+    kept->kind = arena_text(objections->texts, entry.kind);
+    kept->value = arena_text(objections->texts, entry.value);
+    kept->channel = arena_text(objections->texts, entry.channel);
+    kept->scope = arena_text(objections->texts, entry.scope);
+    kept->reason = arena_text(objections->texts, entry.reason);
+}
+
 static int find(struct objections *objections, const char *kind, const char *value,
                 struct error *error)
 {
@@ -139,46 +180,36 @@ static int find(struct objections *objections, const char *kind, const char *val
         return 0;
     sqlite3_bind_text(row, 1, value, -1, SQLITE_STATIC);
     sqlite3_bind_text(row, 2, kind, -1, SQLITE_STATIC);
-    while ((more = sql_row(row, error)) > 0 && objections->found_count < FOUND_MAX)
-        objections->found[objections->found_count++] = (struct suppression_entry){
-            .kind = arena_text(objections->texts, sql_text(row, 0)),
-            .value = arena_text(objections->texts, value),
-            .channel = arena_text(objections->texts, sql_text(row, 1)),
-            .scope = arena_text(objections->texts, sql_text(row, 2)),
-            .campaign_id = sqlite3_column_int64(row, 3),
-            .reason = arena_text(objections->texts, sql_text(row, 4)),
-            .note = "",
-            .created_us = sqlite3_column_int64(row, 5),
-            .origin = "",
-        };
-    sqlite3_reset(row);
-    return more < 0 ? -1 : 0;
+    while ((more = sql_row(row, error)) > 0)
+        keep(objections, row, value);
+    return more;
 }
 
-int objections_look_up(struct objections *objections, const char *key, const char *email,
-                       const char *phone, struct error *error)
+int objections_look_up(struct objections *objections, const char *key, struct error *error)
 {
-    char address[ADDRESS_SIZE];
     if (objections->found_count)
         arena_reset(objections->texts);
     objections->found_count = 0;
-    if (key && *key && find(objections, "person", key, error) != 0)
-        return -1;
-    if (email && address_normal_email(address, email, strlen(email)) &&
-        find(objections, "address", address, error) != 0)
-        return -1;
-    if (phone && address_normal_phone(address, phone, strlen(phone)) &&
-        find(objections, "address", address, error) != 0)
-        return -1;
-    return (int)objections->found_count;
+    return *key ? find(objections, "person", key, error) : 0;
+}
+
+int objections_look_up_address(struct objections *objections, const char *text, size_t size,
+                               struct error *error)
+{
+    char address[ADDRESS_SIZE];
+    return address_normal(address, text, size) ? find(objections, "address", address, error) : 0;
 }
 
 const struct suppression_entry *objections_against(const struct objections *objections,
                                                    const char *channel)
 {
-    for (size_t i = 0; i < objections->found_count; i++)
-        if (suppression_applies(&objections->found[i], objections->purpose, objections->campaign,
-                                channel))
-            return &objections->found[i];
-    return NULL;
+    const struct suppression_entry *strictest = NULL;
+    for (size_t i = 0; i < objections->found_count; i++) {
+        const struct suppression_entry *entry = &objections->found[i];
+        if (suppression_applies(entry, objections->purpose, objections->campaign, channel) &&
+            (!strictest ||
+             suppression_strictness(entry->reason) > suppression_strictness(strictest->reason)))
+            strictest = entry;
+    }
+    return strictest;
 }

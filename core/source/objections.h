@@ -6,6 +6,7 @@
 #ifndef CAMPAIGND_SOURCE_OBJECTIONS_H
 #define CAMPAIGND_SOURCE_OBJECTIONS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,12 +24,17 @@ void objections_close(struct objections *objections); /* NULL is fine */
 /* Is there anything to ask? */
 bool objections_any(const struct objections *objections);
 
-/* Find what the list holds on this person, by key and addresses as the source has them ("" or
- * NULL: none). The number of entries, or -1. They last until the next call. */
-int objections_look_up(struct objections *objections, const char *key, const char *email,
-                       const char *phone, struct error *error);
+/* Does a column of this name and role hold addresses? By its role, or as a step of the definition
+ * names it. */
+bool objections_is_address(const json_t *definition, const char *name, const char *role);
 
-/* Of those found, the first that keeps a step of `channel` from the person; NULL: none. */
+/* Find what the list holds on one person: first by the key, then also by each address as the source
+ * has it. What was found lasts until the next key. 0 or -1. */
+int objections_look_up(struct objections *objections, const char *key, struct error *error);
+int objections_look_up_address(struct objections *objections, const char *text, size_t size,
+                               struct error *error);
+
+/* Of those found, the strictest that keeps a step of `channel` from the person; NULL: none. */
 const struct suppression_entry *objections_against(const struct objections *objections,
                                                    const char *channel);
 

@@ -33,6 +33,7 @@ struct selection {
     int64_t *placed; /* of each block of PLACE_BLOCK ordinals: how many recipients before it */
     struct step *steps;
     size_t step_count;
+    int addresses;                        /* how many columns hold such */
     const char *sets[SELECTION_SETS_MAX]; /* the schema of its keys; NULL: there is no such set */
     sqlite3_stmt *add_detail, *get_detail, *add_skip;
 };

@@ -7,12 +7,14 @@
 #include "base/memory.h"
 #include "source/folding.h"
 #include "source/reading.h"
+#include "source/selection_internal.h"
 #include "store/sql.h"
 
 struct joining {
     struct selection *selection;
     enum reason reason;
-    sqlite3_stmt *add;  /* a member; NULL: they are only counted */
+    sqlite3_stmt *add; /* a member; NULL: they are only counted */
+    sqlite3_stmt *withhold;
     struct buffer unit; /* the present one's */
     struct buffer key;  /* of who stands for it */
     int64_t head;       /* and his ordinal; 0: none yet */
@@ -123,6 +125,24 @@ static int add_member(struct joining *joining, int64_t ordinal, struct error *er
     return sql_done(joining->add, error);
 }
 
+/* One message goes to all of them: what an objection or the lack of consent keeps from one of them,
+ * it keeps from the unit. */
+static int withhold_steps(struct joining *joining, int64_t ordinal, struct error *error)
+{
+    const struct selection *selection = joining->selection;
+    for (size_t i = 0; joining->withhold && i < selection->step_count; i++) {
+        const struct step *step = &selection->steps[i];
+        if (!step->skipped[SKIP_SUPPRESSED] && !step->skipped[SKIP_NO_CONSENT])
+            continue;
+        sqlite3_bind_int64(joining->withhold, 1, step->number);
+        sqlite3_bind_int64(joining->withhold, 2, joining->head);
+        sqlite3_bind_int64(joining->withhold, 3, ordinal);
+        if (sql_done(joining->withhold, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 static void begin_unit(struct joining *joining, const char *unit, const char *key, int64_t ordinal)
 {
     buffer_clear(&joining->unit);
@@ -143,7 +163,7 @@ static int join_row(struct joining *joining, sqlite3_stmt *row, struct error *er
     }
     if (!joining->members && add_member(joining, joining->head, error) != 0)
         return -1;
-    return add_member(joining, ordinal, error) != 0
+    return add_member(joining, ordinal, error) != 0 || withhold_steps(joining, ordinal, error) != 0
                ? -1
                : selection_leave_out(joining->selection, ordinal, joining->reason,
                                      joining->key.data, error);
@@ -160,7 +180,16 @@ static int prepare_add(struct joining *joining, struct error *error)
         buffer_printf(&sql, ", c%zu", i);
     buffer_text(&sql, " FROM main.recipient WHERE ordinal = ?3");
     joining->add = sql_prepare(fetched->db, buffer_string(&sql), error);
-    return joining->add ? 0 : -1;
+    joining->withhold =
+        joining->add ? sql_prepare(fetched->db,
+                                   "INSERT OR IGNORE INTO main.skipped (step, ordinal, reason)\n"
+                                   "SELECT step, ?2, reason\n"
+                                   "FROM main.skipped\n"
+                                   "WHERE step = ?1 AND ordinal = ?3\n"
+                                   "    AND (reason = 'no consent' OR reason GLOB 'suppressed*')",
+                                   error)
+                     : NULL;
+    return joining->withhold ? 0 : -1;
 }
 
 static sqlite3_stmt *prepare_rows(const struct selection *selection, const char *unit,
@@ -211,6 +240,7 @@ int units_join(struct selection *selection, const json_t *definition, struct err
             break;
         }
     sqlite3_finalize(joining.add);
+    sqlite3_finalize(joining.withhold);
     buffer_free(&joining.unit);
     buffer_free(&joining.key);
     return more;
