@@ -289,7 +289,9 @@ static int check_parameter(struct builder *builder, const char *name, const json
     const char *field = json_string_value(json_object_get(wanted, "field"));
     struct column column = {.shown = field ? field : name,
                             .type = source_type_named(type ? type : "")};
-    if (!value || json_is_null(value))
+    if (json_is_null(value))
+        return 0; /* it need not have one, or only the columns are asked for */
+    if (!value)
         return place_failed(&builder->place,
                             error_say(builder->error, ERROR_INPUT,
                                       "the query needs the parameter »%s«, which has no value",

@@ -165,6 +165,26 @@ def test_sources_are_listed_with_the_built_in_ones(shop):
     assert "password" not in json.dumps(list(sources.values())) and str(shop.folder) not in json.dumps(list(sources.values()))
 
 
+def test_files_of_a_run_that_cannot_be_read_are_an_error_and_not_nothing(shop):
+    shop.campaign("leer", [{"name": "eins", "action": "null", "parameters": {"journal": shop.act_file}}])
+    run = shop.start_run("leer")
+    shop.wait_run(run)
+    shop.query("bekommen", f"SELECT recipient FROM task WHERE run = {run}", key="recipient", source="runs")
+    assert shop.api("POST", path("queries", "bekommen", "run"), {})["count"] == 70
+    (shop.state / "runs" / f"{run}.0.rows.db").unlink()
+    error = refusal(shop, 400, "POST", "queries", "bekommen", "run", body={})
+    assert f"run {run}: its files cannot be read" in error["message"]
+
+
+def test_a_parameter_that_need_not_be_given_is_null(shop):
+    built = {"from": "kunde", "fields": [{"field": "kunde.id"}], "where": {"or": [
+        {"field": "kunde.ort", "is": "=", "parameter": "ort"}, {"field": "kunde.id", "is": "=", "value": 1}]}}
+    shop.api("POST", "/v1/queries", {"name": "wahl", "source": "kunden", "parameters": [
+        {"name": "ort", "type": "text", "required": False}], "groups": [{"name": "g", "key": "id", "built": built}]})
+    assert shop.api("POST", path("queries", "wahl", "run"), {})["count"] == 1
+    assert shop.api("POST", path("queries", "wahl", "run"), {"parameters": {"ort": "Graz"}})["count"] == 11
+
+
 def test_tables_of_a_source(shop):
     tables = {table["name"]: table for table in shop.api("GET", path("sources", "kunden", "tables"))["tables"]}
     assert [column["name"] for column in tables["kunde"]["columns"]] == ["id", "name", "email", "ort", "land", "widerspruch"]
