@@ -60,16 +60,46 @@ static int check_parameter(struct invocation *invocation, const char *query, con
                       buffer_string(&list));
 }
 
+/* Those of the queries that a group takes off or cuts with, too. */
+static int add_declared_of_sets(struct invocation *invocation, const json_t *group,
+                                json_t *declared)
+{
+    const json_t *sets = json_object_get(group, "sets");
+    int code = EXIT_OK;
+    for (size_t i = 0; i < json_array_size(sets) && !code; i++) {
+        REPLY_CLEAN struct reply reply = {0};
+        FREE_CLEAN char *path =
+            client_path("queries", text_of(json_array_get(sets, i), "query"), NULL);
+        code = client_call(invocation, "GET", path, NULL, &reply);
+        json_array_extend(declared, json_object_get(reply.json, "parameters"));
+    }
+    return code;
+}
+
+/* All parameters that a campaign with this query may give values for; a new reference. */
+static json_t *declared_parameters(struct invocation *invocation, const json_t *document, int *code)
+{
+    const json_t *groups = json_object_get(document, "groups");
+    json_t *declared = json_copy(json_object_get(document, "parameters"));
+    *code = EXIT_OK;
+    for (size_t i = 0; i < json_array_size(groups) && !*code; i++)
+        *code = add_declared_of_sets(invocation, json_array_get(groups, i), declared);
+    return declared;
+}
+
 static int check_parameters(struct invocation *invocation, const char *query,
                             const json_t *document, json_t *parameters)
 {
     const char *name;
     json_t *value;
     int code = EXIT_OK;
+    if (!json_object_size(parameters))
+        return EXIT_OK;
+    json_t *declared = declared_parameters(invocation, document, &code);
     json_object_foreach(parameters, name, value)
         if (!code)
-            code =
-                check_parameter(invocation, query, name, json_object_get(document, "parameters"));
+            code = check_parameter(invocation, query, name, declared);
+    json_decref(declared);
     return code;
 }
 
