@@ -7,10 +7,13 @@ BOOLEAN. Its views use functions that only SQLite has; one of them comes along, 
     northwind.load_sqlite(folder / "northwind.db")
     source = postgres.source(northwind.load_postgres(postgres))
     source = mariadb.source(northwind.load_mariadb(mariadb))
+
+    python3 tests/system/northwind.py postgres | psql northwind    # or: mariadb | mariadb northwind
 """
 import contextlib
 import pathlib
 import sqlite3
+import sys
 
 SCRIPT = pathlib.Path(__file__).parents[1] / "data" / "northwind" / "northwind.sql"
 ROWS = {"Categories": 8, "CustomerCustomerDemo": 0, "CustomerDemographics": 0, "Customers": 93, "EmployeeTerritories": 49,
@@ -46,12 +49,11 @@ def load_sqlite(path):
 
 def load_postgres(server):
     """Load into a new database of the server; its name."""
-    return _load(server, _Dialect(0, '"', "TRUE FALSE".split(), lambda data: f"'\\x{data.hex()}'", lambda text: text))
+    return _load(server, POSTGRES)
 
 
 def load_mariadb(server):
-    return _load(server, _Dialect(1, "`", "1 0".split(), lambda data: f"X'{data.hex()}'" if data else "''",
-                                  lambda text: text.replace("\\", "\\\\")))
+    return _load(server, MARIADB)
 
 
 class _Dialect:
@@ -78,19 +80,29 @@ class _Dialect:
         return str(value)
 
 
+POSTGRES = _Dialect(0, '"', "TRUE FALSE".split(), lambda data: f"'\\x{data.hex()}'", lambda text: text)
+MARIADB = _Dialect(1, "`", "1 0".split(), lambda data: f"X'{data.hex()}'" if data else "''",
+                   lambda text: text.replace("\\", "\\\\"))
+
+
 def _check_counts(counts):
     assert counts == ROWS, f"Northwind was not loaded as it should be: {counts}"
 
 
 def _load(server, dialect):
     database = server.new_database()
-    with contextlib.closing(sqlite3.connect(":memory:")) as db:
-        db.executescript(SCRIPT.read_text(encoding="utf-8"))
-        script = [_table(db, table, dialect) for table in ROWS] + [_foreign_keys(db, table, dialect) for table in ROWS]
-    server.sql("".join(script) + VIEW.format(q=dialect.quote), database)
+    server.sql(_script(dialect), database)
     counts = server.sql("".join(f"SELECT COUNT(*) FROM {dialect.name(table)};\n" for table in ROWS), database)
     _check_counts(dict(zip(ROWS, map(int, counts.split()))))
     return database
+
+
+def _script(dialect):
+    """All of it as one script of the dialect."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(SCRIPT.read_text(encoding="utf-8"))
+        parts = [_table(db, table, dialect) for table in ROWS] + [_foreign_keys(db, table, dialect) for table in ROWS]
+    return "".join(parts) + VIEW.format(q=dialect.quote)
 
 
 def _table(db, table, dialect):
@@ -111,3 +123,8 @@ def _foreign_keys(db, table, dialect):
         f"ALTER TABLE {dialect.name(table)} ADD FOREIGN KEY ({dialect.name(column)}) "
         f"REFERENCES {dialect.name(target)} ({dialect.name(to)});\n"
         for _, _, target, column, to, *_ in sorted(db.execute(f'PRAGMA foreign_key_list("{table}")')))
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(encoding="utf-8")
+    print(_script({"postgres": POSTGRES, "mariadb": MARIADB}[sys.argv[1]]))
