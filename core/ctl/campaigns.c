@@ -14,7 +14,6 @@
 int campaigns_check(struct invocation *invocation)
 {
     static const char *const columns[] = {"severity", "where", "message", NULL};
-    static const char *const of_groups[] = {"group", "count", NULL};
     REPLY_CLEAN struct reply reply = {0};
     int code =
         post_to(invocation, "campaigns", invocation->arguments[0], "check", json_object(), &reply);
@@ -32,7 +31,7 @@ int campaigns_check(struct invocation *invocation)
     json_t *recipients = json_object_get(reply.json, "recipients");
     json_t *groups = json_object_get(reply.json, "groups");
     if (json_array_size(groups) > 1)
-        print_objects(groups, of_groups);
+        print_groups(groups);
     print_left_out(json_object_get(reply.json, "left_out"));
     if (!good)
         say(MESSAGE_CHECK_BAD);

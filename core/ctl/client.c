@@ -149,7 +149,8 @@ static int no_answer(struct invocation *invocation, CURLcode result, const char 
 /* What to do about a refusal, if the command line can help. */
 static char *hint(const struct invocation *invocation, int code, long status)
 {
-    const char *noun = invocation->command->noun;
+    bool of_a_source = invocation->command->run == sources_tables; /* under "query", too */
+    const char *noun = of_a_source ? "source" : invocation->command->noun;
     bool of_a_run = invocation->step || invocation->recipient; /* no list of runs has those */
     if (code == EXIT_NOT_FOUND && invocation->command->verb && !of_a_run)
         return message_with(MESSAGE_HINT_LIST, noun, (char *)NULL);

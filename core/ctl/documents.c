@@ -111,7 +111,8 @@ static void show_text(const char *key, const json_t *value, int depth)
         return;
     }
     FREE_CLEAN char *plain = table_value(key, value);
-    printf(" %s\n", text_equal(key, "purpose") || text_equal(key, "after_outcome") ||
+    printf(" %s\n", text_equal(key, "type") ? message_type(plain)
+                    : text_equal(key, "purpose") || text_equal(key, "after_outcome") ||
                             text_equal(key, "state")
                         ? message_label(plain)
                         : plain);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/memory.h"
 #include "base/text.h"
 
 static const char *const english[MESSAGE_COUNT] = {
@@ -242,6 +243,7 @@ static const char *const english[MESSAGE_COUNT] = {
     [MESSAGE_COMPARE_SAME] = "The query of the campaign “{1}” is the saved one.",
     [MESSAGE_NO_SUCH_TABLE] =
         "the source “{1}” has no table “{2}”. “campaignctl source tables {1}” lists them.",
+    [MESSAGE_NO_SUCH_TABLE_NEAR] = "the source “{1}” has no table “{2}”. Is “{3}” meant?",
     [MESSAGE_SOURCE_OK] = "The source “{1}” answers, after {2} ms.",
     [MESSAGE_IMPORTED] =
         "{1} rows in the table “{2}” of the source “imports”. Encoding {3}, separator “{4}”.",
@@ -504,6 +506,8 @@ static const char *const german[MESSAGE_COUNT] = {
     [MESSAGE_COMPARE_SAME] = "Die Abfrage der Kampagne „{1}“ ist die gespeicherte.",
     [MESSAGE_NO_SUCH_TABLE] = "Die Datenquelle „{1}“ hat keine Tabelle „{2}“. „campaignctl source "
                               "tables {1}“ zählt sie auf.",
+    [MESSAGE_NO_SUCH_TABLE_NEAR] =
+        "Die Datenquelle „{1}“ hat keine Tabelle „{2}“. Ist „{3}“ gemeint?",
     [MESSAGE_SOURCE_OK] = "Die Datenquelle „{1}“ antwortet, nach {2} ms.",
     [MESSAGE_IMPORTED] = "{1} Zeilen in der Tabelle „{2}“ der Datenquelle „imports“. Kodierung "
                          "{3}, Trennzeichen „{4}“.",
@@ -567,6 +571,7 @@ static const struct label english_labels[] = {
     {"details", "details"},
     {"distributor", "distributor"},
     {"document", "document"},
+    {"does", "what it does"},
     {"done", "done"},
     {"driver", "driver"},
     {"duplicate", "twice in the query"},
@@ -594,7 +599,7 @@ static const struct label english_labels[] = {
     {"information", "information"},
     {"key", "key"},
     {"kind", "kind"},
-    {"label", "what it does"},
+    {"label", "label"},
     {"label_de", "German label"},
     {"label_en", "English label"},
     {"language", "language"},
@@ -679,6 +684,15 @@ static const struct label english_labels[] = {
     {"too many details", "too many detail rows"},
     {"total", "total"},
     {"type", "type"},
+    {"type binary", "binary"},
+    {"type boolean", "boolean"},
+    {"type date", "date"},
+    {"type decimal", "decimal"},
+    {"type integer", "integer"},
+    {"type real", "real"},
+    {"type text", "text"},
+    {"type time", "time"},
+    {"type timestamp", "timestamp"},
     {"uncommitted", "uncommitted"},
     {"unit", "one for each"},
     {"unknown", "unknown"},
@@ -735,6 +749,7 @@ static const struct label german_labels[] = {
     {"details", "Einzelheiten"},
     {"distributor", "Verteiler"},
     {"document", "Dokument"},
+    {"does", "was es tut"},
     {"done", "fertig"},
     {"driver", "Treiber"},
     {"duplicate", "doppelt in der Abfrage"},
@@ -762,7 +777,7 @@ static const struct label german_labels[] = {
     {"information", "Information"},
     {"key", "Schlüssel"},
     {"kind", "Art"},
-    {"label", "was sie tut"},
+    {"label", "Bezeichnung"},
     {"label_de", "Beschriftung (de)"},
     {"label_en", "Beschriftung (en)"},
     {"language", "Sprache"},
@@ -847,6 +862,15 @@ static const struct label german_labels[] = {
     {"too many details", "zu viele Detailzeilen"},
     {"total", "gesamt"},
     {"type", "Typ"},
+    {"type binary", "binär"},
+    {"type boolean", "ja/nein"},
+    {"type date", "Datum"},
+    {"type decimal", "Dezimalzahl"},
+    {"type integer", "ganze Zahl"},
+    {"type real", "Gleitkommazahl"},
+    {"type text", "Text"},
+    {"type time", "Uhrzeit"},
+    {"type timestamp", "Datum und Zeit"},
     {"uncommitted", "unbestätigt"},
     {"unit", "eins je"},
     {"unknown", "unklar"},
@@ -934,6 +958,13 @@ const char *message_label(const char *key)
         bsearch(key, current == LANGUAGE_GERMAN ? german_labels : english_labels,
                 sizeof english_labels / sizeof *english_labels, sizeof *english_labels, compare);
     return found ? found->text : key;
+}
+
+const char *message_type(const char *type)
+{
+    FREE_CLEAN char *key = memory_format("type %s", type);
+    const char *label = message_label(key);
+    return label == key ? type : label;
 }
 
 static char *next_buffer(void)

@@ -209,6 +209,7 @@ enum message {
     MESSAGE_INDIVIDUAL,
     MESSAGE_COMPARE_SAME,
     MESSAGE_NO_SUCH_TABLE,
+    MESSAGE_NO_SUCH_TABLE_NEAR,
     MESSAGE_SOURCE_OK,
     MESSAGE_IMPORTED,
     MESSAGE_TAB,
@@ -238,6 +239,7 @@ char *message_with(enum message message, ...) __attribute__((sentinel));
 /* The label of a document's or an answer's key, or state ("label_en" → "English label"); the key
  * itself if there is none. */
 const char *message_label(const char *key);
+const char *message_type(const char *type); /* of a column or parameter */
 
 /* 12345 → "12,345" or "12.345", into one of a few static buffers. */
 const char *message_number(int64_t number);

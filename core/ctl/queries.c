@@ -83,7 +83,6 @@ int queries_run(struct invocation *invocation)
 
 int queries_groups(struct invocation *invocation)
 {
-    static const char *const columns[] = {"group", "count", NULL};
     int code;
     json_t *body = queries_body(invocation, &code);
     REPLY_CLEAN struct reply reply = {0};
@@ -92,15 +91,10 @@ int queries_groups(struct invocation *invocation)
     if (code)
         return code;
     json_t *groups = json_is_array(reply.json) ? reply.json : json_object_get(reply.json, "groups");
-    if (invocation->json) {
+    if (invocation->json)
         print_json(groups);
-        return EXIT_OK;
-    }
-    for (size_t i = 0; i < json_array_size(groups); i++) {
-        json_t *group = json_array_get(groups, i);
-        json_object_set(group, "group", json_object_get(group, "name"));
-    }
-    print_objects(groups, columns);
+    else
+        print_groups(groups);
     return EXIT_OK;
 }
 
@@ -134,32 +128,32 @@ int queries_sql(struct invocation *invocation)
 
 /* ---- fields ---- */
 
-/* What is guessed stands in parentheses until it is saved. */
-static void put_field(struct table *table, const json_t *column, const char *key)
+/* What is guessed stands in parentheses until it is saved. Is it? */
+static bool put_field(struct table *table, const json_t *column, const char *key)
 {
     const char *value = json_string_value(json_object_get(column, key));
     const char *guess = json_string_value(json_object_get(json_object_get(column, "guessed"), key));
-    if (value && *value)
-        table_text(table, value);
-    else if (guess && *guess) {
-        FREE_CLEAN char *marked = memory_format("(%s)", guess);
-        table_text(table, marked);
-    } else
-        table_text(table, "");
+    bool guessed = !(value && *value) && guess && *guess;
+    FREE_CLEAN char *marked = guessed ? memory_format("(%s)", guess) : memory_text(value);
+    table_text(table, !marked ? "" : text_equal(key, "type") ? message_type(marked) : marked);
+    return guessed;
 }
 
-static void print_fields(const json_t *columns)
+/* Is anything of it guessed? */
+static bool print_fields(const json_t *columns)
 {
+    bool guessed = false;
     const char *label = text_equal(messages_language_name(), "de") ? "label_de" : "label_en";
     const char *keys[] = {"name", "type", label, "role", "format", NULL};
     struct table *table = table_new(keys);
     for (size_t i = 0; i < json_array_size(columns); i++) {
         const json_t *column = json_array_get(columns, i);
         for (size_t key = 0; keys[key]; key++)
-            put_field(table, column, keys[key]);
+            guessed |= put_field(table, column, keys[key]);
     }
     table_print(table);
     table_free(table);
+    return guessed;
 }
 
 int queries_fields(struct invocation *invocation)
@@ -177,11 +171,11 @@ int queries_fields(struct invocation *invocation)
         print_json(reply.json);
         return EXIT_OK;
     }
-    print_fields(json_object_get(reply.json, "columns"));
+    bool guessed = print_fields(json_object_get(reply.json, "columns"));
     if (invocation->save)
         say(MESSAGE_FIELDS_SAVED,
             message_number(json_integer_value(json_object_get(reply.json, "saved"))));
-    else
+    else if (guessed)
         say(MESSAGE_FIELDS_GUESSED);
     return EXIT_OK;
 }

@@ -111,6 +111,8 @@ static bool is_plain(const json_t *value)
 {
     if (json_is_null(value) || json_is_object(value))
         return false;
+    if (json_is_string(value))
+        return json_string_length(value) > 0;
     if (!json_is_array(value))
         return true;
     return json_array_size(value) && !json_is_object(json_array_get(value, 0));
@@ -148,6 +150,16 @@ void print_objects(const json_t *array, const char *const *keys)
         table_object(table, json_array_get(array, i));
     table_print(table);
     table_free(table);
+}
+
+void print_groups(json_t *groups)
+{
+    static const char *const columns[] = {"group", "count", NULL};
+    for (size_t i = 0; i < json_array_size(groups); i++) {
+        json_t *group = json_array_get(groups, i);
+        json_object_set(group, "group", json_object_get(group, "name"));
+    }
+    print_objects(groups, columns);
 }
 
 void add_parameter(struct buffer *path, const char *name, const char *value)

@@ -21,7 +21,8 @@ static int ask(struct invocation *invocation, const char *method, const char *pa
 
 int site_status(struct invocation *invocation)
 {
-    static const char *const columns[] = {"name", "plugin", "state", "workers", "reason", NULL};
+    static const char *const columns[] = {"name",    "label",  "plugin", "state",
+                                          "workers", "reason", NULL};
     REPLY_CLEAN struct reply reply = {0};
     bool done;
     int code = ask(invocation, "GET", "status", &reply, &done);
@@ -35,13 +36,21 @@ int site_status(struct invocation *invocation)
 
 int site_plugins(struct invocation *invocation)
 {
-    static const char *const columns[] = {"action", "plugin", "version", "label", NULL};
+    static const char *const columns[] = {"action", "label", "plugin", "version", "does", NULL};
     REPLY_CLEAN struct reply reply = {0};
     bool done;
     int code = ask(invocation, "GET", "plugins", &reply, &done);
-    if (!done)
-        print_objects(reply.json, columns);
-    return code;
+    if (done)
+        return code;
+    for (size_t i = 0; i < json_array_size(reply.json); i++) { /* two things are called a label */
+        json_t *plugin = json_array_get(reply.json, i);
+        FREE_CLEAN char *own = memory_format("label_%s", messages_language_name());
+        json_object_set(plugin, "does", json_object_get(plugin, own));
+        json_object_del(plugin, "label_en");
+        json_object_del(plugin, "label_de");
+    }
+    print_objects(reply.json, columns);
+    return EXIT_OK;
 }
 
 int site_problems(struct invocation *invocation)

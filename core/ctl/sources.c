@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "ctl/client.h"
 #include "ctl/command.h"
@@ -65,7 +66,7 @@ static void print_columns_of(const json_t *source)
         FREE_CLEAN char *target = points_at(source, text_of(column, "name"));
         bool key = json_integer_value(json_object_get(column, "key")) > 0;
         table_text(table, text_of(column, "name"));
-        table_text(table, *text_of(column, "type") ? text_of(column, "type")
+        table_text(table, *text_of(column, "type") ? message_type(text_of(column, "type"))
                                                    : text_of(column, "native_type"));
         table_text(table, key ? message(MESSAGE_YES) : "");
         table_text(table, target);
@@ -93,12 +94,27 @@ static void print_tables(const json_t *tables)
         const json_t *one = json_array_get(tables, i);
         table_text(table, text_of(one, "name"));
         table_state(table, text_of(one, "kind"));
-        table_text(table,
-                   message_number((int64_t)json_array_size(json_object_get(one, "columns"))));
+        json_t *count = json_integer((json_int_t)json_array_size(json_object_get(one, "columns")));
+        table_json(table, count);
+        json_decref(count);
         table_text(table, label_of(one));
     }
     table_print(table);
     table_free(table);
+}
+
+static int no_such_table(struct invocation *invocation, const json_t *tables, const char *wanted)
+{
+    size_t count = json_array_size(tables);
+    const char **names = memory_array(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = text_of(json_array_get(tables, i), "name");
+    const char *source = invocation->arguments[0];
+    const char *nearest = suggest_nearest(wanted, names, count);
+    free(names);
+    return nearest ? fail(invocation, EXIT_NOT_FOUND, MESSAGE_NO_SUCH_TABLE_NEAR, source, wanted,
+                          nearest)
+                   : fail(invocation, EXIT_NOT_FOUND, MESSAGE_NO_SUCH_TABLE, source, wanted);
 }
 
 int sources_tables(struct invocation *invocation)
@@ -121,8 +137,7 @@ int sources_tables(struct invocation *invocation)
         return EXIT_OK;
     }
     if (wanted)
-        return fail(invocation, EXIT_NOT_FOUND, MESSAGE_NO_SUCH_TABLE, invocation->arguments[0],
-                    wanted);
+        return no_such_table(invocation, tables, wanted);
     if (invocation->json)
         print_json(tables);
     else

@@ -434,7 +434,7 @@ static void print_row(const struct table *table, const struct column *columns,
                       const struct cell *cells)
 {
     size_t indent = 0, last = table->columns - 1;
-    while (last && columns[last].empty)
+    while (last && (columns[last].empty || (cells && !cells[last].width)))
         last--;
     for (size_t i = 0; i <= last; i++) {
         const struct column *column = &columns[i];

@@ -200,8 +200,8 @@ int configtest_main(const char *path)
     if (errors)
         fprintf(stderr, "campaignd: %s: %zu error%s\n", path, errors, errors == 1 ? "" : "s");
     else
-        printf("campaignd: %s: %zu sources, %zu actions, all in order\n", path, conf->source_count,
-               conf->action_count);
+        printf("campaignd: %s: all in order (sources: %zu, actions: %zu)\n", path,
+               conf->source_count, conf->action_count);
     conf_free(conf);
     return errors ? 1 : 0;
 }

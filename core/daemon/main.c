@@ -409,8 +409,8 @@ static void on_first_generation(void *context, const struct error *failed)
         return;
     }
     daemon->ready = true;
-    log_notice("campaignd %s is ready: %zu actions, %zu sources, API at %s", CAMPAIGND_VERSION,
-               daemon->conf->action_count, daemon->conf->source_count, daemon->conf->http.socket);
+    log_notice("campaignd %s is ready: API at %s (actions: %zu, sources: %zu)", CAMPAIGND_VERSION,
+               daemon->conf->http.socket, daemon->conf->action_count, daemon->conf->source_count);
     notify_send("READY=1\nSTATUS=Ready");
     requests_start(daemon);
     leftovers_prepare(daemon);

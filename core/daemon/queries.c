@@ -469,6 +469,21 @@ static void list_sources(struct daemon *daemon, struct api_request *request)
     api_answer(request, 200, list);
 }
 
+static void no_such_source(const struct daemon *daemon, const char *name, struct error *error)
+{
+    const char *names[CONF_SECTIONS_MAX + 2] = {"runs", "imports"};
+    size_t count = 2;
+    for (size_t i = 0; i < daemon->conf->source_count; i++)
+        names[count++] = daemon->conf->sources[i].name;
+    const char *nearest = suggest_nearest(name, names, count);
+    if (nearest)
+        error_say(error, ERROR_NOT_FOUND, "there is no source »%.200s«; did you mean »%s«?",
+                  "Es gibt keine Datenquelle »%.200s«; ist »%s« gemeint?", name, nearest);
+    else
+        error_say(error, ERROR_NOT_FOUND, "there is no source »%.200s«",
+                  "Es gibt keine Datenquelle »%.200s«", name);
+}
+
 /* A reader for one source; `definition` NULL: it needs none. */
 static void ask_source(struct daemon *daemon, struct api_request *request, const char *mode,
                        const char *sql, reader_done done)
@@ -477,9 +492,9 @@ static void ask_source(struct daemon *daemon, struct api_request *request, const
     struct asking *asking = new_asking(daemon, request);
     asking->definition = json_pack("{s:{s:s}, s:{s:s, s:s, s:[]}}", "query", "source",
                                    request->subject, "group", "name", "", "sql", sql, "fields");
-    json_t *sources = sources_of(daemon, asking->definition, &error);
+    json_t *sources = sources_of(daemon, asking->definition, NULL);
     if (!sources) {
-        error.code = ERROR_NOT_FOUND;
+        no_such_source(daemon, request->subject, &error);
         fail(asking, &error);
         return;
     }

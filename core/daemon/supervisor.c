@@ -656,11 +656,12 @@ json_t *supervisor_actions_json(const struct supervisor *supervisor)
     const struct generation *current = supervisor->current;
     for (size_t i = 0; current && i < current->action_count; i++) {
         const struct action *action = &current->actions[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s?, s:i}", "name",
-                                              action->conf->name, "plugin", action->conf->plugin,
-                                              "state", action_state(action), "reason",
-                                              *action->trouble ? action->trouble : NULL, "workers",
-                                              (int)action->slot_count));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s?, s:s, s:s, s:s?, s:i}", "name",
+                                        action->conf->name, "label", action->conf->label, "plugin",
+                                        action->conf->plugin, "state", action_state(action),
+                                        "reason", *action->trouble ? action->trouble : NULL,
+                                        "workers", (int)action->slot_count));
     }
     return list;
 }
@@ -673,8 +674,8 @@ json_t *supervisor_plugins_json(const struct supervisor *supervisor)
     const struct generation *current = supervisor->current;
     for (size_t i = 0; current && i < current->action_count; i++) {
         const struct action *action = &current->actions[i];
-        json_t *plugin =
-            json_pack("{s:s, s:s}", "action", action->conf->name, "plugin", action->conf->plugin);
+        json_t *plugin = json_pack("{s:s, s:s?, s:s}", "action", action->conf->name, "label",
+                                   action->conf->label, "plugin", action->conf->plugin);
         for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
             json_object_set(plugin, shown[k], json_object_get(action->description, shown[k]));
         json_array_append_new(list, plugin);

@@ -50,7 +50,7 @@ def test_good_configuration_passes(site):
     site.configure({"null": {"plugin": "nothing", "concurrency": 7}})
     done = check(site)
     assert done.returncode == 0, done.stderr
-    assert "1 sources, 1 actions" in done.stdout and done.stderr == ""
+    assert "all in order (sources: 1, actions: 1)" in done.stdout and done.stderr == ""
     assert not site.state.exists(), "-t wrote something"
 
 
