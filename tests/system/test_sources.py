@@ -2,6 +2,8 @@
 and PostgreSQL by ODBC as one of those that have nothing made for them."""
 import base64
 import contextlib
+import csv
+import io
 import json
 import pathlib
 import socket
@@ -9,6 +11,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -545,7 +548,7 @@ def test_memory_does_not_grow_with_the_rows(database, tmp_path):
 
 # ---- through a daemon
 
-def site_on(new_site, database):
+def site_on(new_site, database, actions=None):
     site = new_site()
     keys = dict(database.source)
     if "password" in keys:
@@ -553,7 +556,7 @@ def site_on(new_site, database):
         secret.write_text(keys.pop("password") + "\n", encoding="utf-8")
         secret.chmod(0o600)
         keys["password"] = f"file:{secret}"
-    site.start(sources={"shop": keys})
+    site.start(sources={"shop": keys}, actions=actions)
     return site
 
 
@@ -589,6 +592,68 @@ def test_a_source_that_went_away_fails_the_check_and_nothing_else(database, new_
         database.server.start()
     run = site.start_run("C")
     assert site.wait_run(run)["state"] == "done"
+
+
+HOSTILE = {
+    1: "O'Hara \"Bobby\"; DROP TABLE kunde; --", 2: "{{name}} {{#lines}} <b>&amp;</b><script>alert(1)</script>", 3: "\\ %s %n $1 ?1 :id \t",
+    4: "Zeile 1\r\nZeile 2", 5: "😀 Łódź 東京 ﷽ \u202eumgekehrt", 6: "\x01\x1b[2J\x7f", 7: "", 8: None,
+    9: "x" * 1_000_000}  # no letter can hold such a word
+KEYS = ("O'Hara", 'k"2', "k;3", "k 4", "Schlüssel 5", "{{k6}}", "<7>", "%s", "\\9")
+
+
+@on_each
+def test_hostile_names_and_values_go_through_a_run(database, new_site):
+    """From the query into a list, a letter and a run: nothing of it becomes SQL, markup, a path or another value."""
+    table, column = "we\"ird'tab`le; --", "na\"m'e`; --"
+    long = database.pick("TEXT", "TEXT", "LONGTEXT")
+    database.run(f"CREATE TABLE {database.name_of(table)} (nr INTEGER, k VARCHAR(40), {database.name_of(column)} {long}, "
+                 f"{', '.join(f's{n} INTEGER' for n in range(200))})")
+
+    def literal(text):
+        """A text as the three write it, whatever it holds."""
+        if text is None or text == "":
+            return "NULL" if text is None else "''"
+        hexed = text.encode().hex()
+        return database.pick(f"CAST(x'{hexed}' AS TEXT)", f"convert_from('\\x{hexed}', 'UTF8')", f"CONVERT(x'{hexed}' USING utf8mb4)")
+
+    numbers = ", ".join(str(n) for n in range(200))
+    for (number, text), key in zip(HOSTILE.items(), KEYS):
+        value = literal(text) if number != 9 else database.pick("replace(hex(zeroblob(500000)), '0', 'x')", "repeat('x', 1000000)",
+                                                                 "repeat('x', 1000000)")
+        database.run(f"INSERT INTO {database.name_of(table)} VALUES ({number}, {literal(key)}, {value}, {numbers});")
+    site = site_on(new_site, database, actions={"null": {"plugin": "nothing"}, "letter": {"plugin": "print"}})
+    name = f"{database.name_of(column)}"
+    site.query(sql=f"SELECT k, {name}, {name} AS name, nr, {', '.join(f's{n}' for n in range(200))} FROM {database.name_of(table)} "
+                   "ORDER BY nr", key="k", source="shop")
+    csv.field_size_limit(4 << 20)
+    for noun, subject in (("queries", "alle"), ("campaigns", "C'\"; --/%s")):
+        if noun == "campaigns":
+            site.report("Brief", "<p>Guten Tag {{name}}!</p>")
+            site.campaign(subject, [{"name": "eins", "action": "null", "parameters": {"journal": site.act_file}},
+                                    {"name": "brief", "action": "letter", "parameters": {"report": "Brief"}}], filter="s199 = 199")
+        where = f"/v1/{noun}/{urllib.parse.quote(subject, safe='')}/list"
+        listed = list(csv.reader(io.StringIO(site.api("POST", where, {}, raw=True).decode(), newline="")))
+        assert listed[0][:4] == ["k", column, "name", "nr"]
+        assert [row[:4] for row in listed[1:]] == [[key, text or "", text or "", str(number)]
+                                                   for (number, text), key in zip(HOSTILE.items(), KEYS)]
+        lines = [json.loads(line) for line in site.api("POST", where, {"format": "jsonl"}, raw=True).decode().splitlines()]
+        assert [(row["k"], row[column], row["nr"], row["s199"]) for row in lines] == [
+            (key, text, number, 199) for (number, text), key in zip(HOSTILE.items(), KEYS)]
+    run = site.wait_run(site.start_run(subject), timeout=60)
+    assert run["state"] == "done" and run["recipients"] == 9 and [step["delivered"] for step in run["steps"]] == [9, 8], run
+    rejected = site.api("GET", f"/v1/runs/{run['number']}/tasks?outcome=rejected")
+    assert [task["recipient"] for task in rejected] == ["\\9"] and "a word has more than 1000 letters" in rejected[0]["text"]
+    assert {key for key in KEYS if " " not in key} <= set(site.acts())
+    letters = {entry["recipient"]: entry for entry in site.api("GET", f"/v1/archive?run={run['number']}")}
+    assert set(letters) == set(KEYS[:-1]) and site.ctl("archive", "verify", json_output=True)["ok"]
+
+    def letter(key):
+        entry = letters[key]
+        data = site.api("GET", f"/v1/archive/{entry['run']}/{entry['document']}", raw=True)
+        return " ".join(subprocess.run(["pdftotext", "-layout", "-", "-"], input=data, capture_output=True, check=True).stdout.decode().split())
+    for number in (1, 2):
+        assert f"Guten Tag {HOSTILE[number]}!" in letter(KEYS[number - 1])
+    assert database.kind != "sqlite" or sqlite3.connect(database.file).execute(f"SELECT count(*) FROM {database.name_of(table)}").fetchone() == (9,)
 
 
 # ---- one built query, the same recipients everywhere
