@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "run/journal.h"
 #include "source/rows.h"
+#include "source/snapshot.h"
 #include "store/sql.h"
 #include "store/suppression.h"
 
@@ -34,7 +35,7 @@ struct person {
 struct look {
     struct person *person;
     struct rows *rows;
-    sqlite3 *file, *journal; /* the rows file again, for statements of our own */
+    sqlite3 *journal;
     int64_t run, ordinal;
     json_t *json;
 };
@@ -50,20 +51,21 @@ static json_t *readable(const char *text, size_t size)
     return json_pack("{s:s}", "base64", buffer_string(&base64));
 }
 
+static json_t *value_json(const struct rows_value *value)
+{
+    struct source_value same = {.type = value->type,
+                                .integer = value->integer,
+                                .real = value->real,
+                                .text = value->text,
+                                .length = value->length};
+    return snapshot_value_json(&same);
+}
+
 static json_t *cell_json(sqlite3_stmt *row, int column)
 {
-    switch (sqlite3_column_type(row, column)) {
-    case SQLITE_NULL:
-        return json_null();
-    case SQLITE_INTEGER:
-        return json_integer(sqlite3_column_int64(row, column));
-    case SQLITE_FLOAT:
-        return json_real(sqlite3_column_double(row, column));
-    default: {
-        const char *data = sqlite3_column_blob(row, column);
-        return readable(data ? data : "", (size_t)sqlite3_column_bytes(row, column));
-    }
-    }
+    struct rows_value value;
+    rows_cell(row, column, &value);
+    return value_json(&value);
 }
 
 static json_t *text_json(sqlite3_stmt *row, int column)
@@ -118,7 +120,7 @@ static void add_columns(struct look *look, sqlite3_stmt *row, int first)
 static int add_row(struct look *look, const char *statement, int first, const char *as,
                    struct error *error)
 {
-    STATEMENT_CLEAN sqlite3_stmt *select = sql_prepare(look->file, statement, error);
+    STATEMENT_CLEAN sqlite3_stmt *select = sql_prepare(rows_database(look->rows), statement, error);
     if (!select)
         return -1;
     sqlite3_bind_int64(select, 1, look->ordinal);
@@ -141,8 +143,8 @@ static int add_recipient(struct look *look, struct error *error)
                         2, "recipient", error);
     if (found)
         return found;
-    STATEMENT_CLEAN sqlite3_stmt *head =
-        sql_prepare(look->file, "SELECT key FROM recipient WHERE ordinal = ?1", error);
+    STATEMENT_CLEAN sqlite3_stmt *head = sql_prepare(
+        rows_database(look->rows), "SELECT key FROM recipient WHERE ordinal = ?1", error);
     if (!head)
         return -1;
     sqlite3_bind_int64(head, 1, look->ordinal);
@@ -153,17 +155,35 @@ static int add_recipient(struct look *look, struct error *error)
                    error);
 }
 
+static int add_detail_rows(struct look *look, unsigned group, json_t *rows, struct error *error)
+{
+    const struct rows_detail *detail = rows_detail(look->rows, group);
+    struct rows_walk *walk = rows_walk(look->rows, (int)group, look->ordinal, error);
+    int more = walk ? 1 : -1;
+    while (more > 0 && (more = rows_walk_next(walk, error)) > 0) {
+        json_t *row = json_object();
+        for (unsigned i = 0; i < detail->field_count; i++)
+            json_object_set_new(row, detail->fields[i].name,
+                                value_json(rows_walk_value(walk, (int)i)));
+        json_array_append_new(rows, row);
+    }
+    rows_walk_end(walk);
+    return more;
+}
+
+/* They hang on the key of the unit's first person: they are not the others'. */
 static int add_details(struct look *look, struct error *error)
 {
     json_t *details = json_array();
     json_object_set_new(look->json, "details", details);
+    if (!text_equal(json_string_value(json_object_get(look->json, "as")), "recipient"))
+        return 0;
     for (unsigned i = 0; i < rows_detail_count(look->rows); i++) {
-        int64_t count = rows_count(look->rows, (int)i, look->ordinal, error);
-        if (count < 0)
+        json_t *rows = json_array();
+        json_array_append_new(details, json_pack("{s:s, s:o}", "name",
+                                                 rows_detail(look->rows, i)->name, "rows", rows));
+        if (add_detail_rows(look, i, rows, error) != 0)
             return -1;
-        json_array_append_new(details,
-                              json_pack("{s:s, s:I}", "name", rows_detail(look->rows, i)->name,
-                                        "rows", (json_int_t)count));
     }
     return 0;
 }
@@ -247,8 +267,9 @@ static int add_documents(struct look *look, struct error *error)
 
 static int add_left_out(struct look *look, struct error *error)
 {
-    STATEMENT_CLEAN sqlite3_stmt *select = sql_prepare(
-        look->file, "SELECT reason, detail FROM left_out WHERE CAST(key AS TEXT) = ?1", error);
+    STATEMENT_CLEAN sqlite3_stmt *select =
+        sql_prepare(rows_database(look->rows),
+                    "SELECT reason, detail FROM left_out WHERE CAST(key AS TEXT) = ?1", error);
     json_t *left_out = json_array();
     json_object_set_new(look->json, "left_out", left_out);
     if (!select)
@@ -261,18 +282,11 @@ static int add_left_out(struct look *look, struct error *error)
     return more;
 }
 
-static int open_look(struct look *look, struct error *error)
-{
-    FREE_CLEAN char *path = runner_rows_path(look->person->state_dir, look->run);
-    return (look->rows = rows_open(path, error)) && (look->file = rows_open_database(path, error))
-               ? 0
-               : -1;
-}
-
 static int fill_look(struct look *look, struct error *error)
 {
     FREE_CLEAN char *path = runner_journal_path(look->person->state_dir, look->run);
-    if (open_look(look, error) != 0 || add_left_out(look, error) != 0)
+    FREE_CLEAN char *rows = runner_rows_path(look->person->state_dir, look->run);
+    if (!(look->rows = rows_open(rows, error)) || add_left_out(look, error) != 0)
         return -1;
     int found = rows_find_key(look->rows, look->person->key, &look->ordinal, error);
     if (found <= 0)
@@ -308,7 +322,6 @@ static void look_at_run(struct person *person, sqlite3_stmt *row)
         json_array_append(person->runs, look.json);
     json_decref(look.json);
     rows_close(look.rows);
-    sql_close(&look.file);
     sql_close(&look.journal);
 }
 

@@ -106,6 +106,9 @@ struct rows_value {
     size_t length;
 };
 
+/* A column of the row on which a statement of one's own stands, until its next step. */
+void rows_cell(sqlite3_stmt *statement, int index, struct rows_value *out);
+
 /* The cursor over recipients `first` … `last`, in their order. The statement is prepared once.
  * rows_next: 1 a row, 0 no more, -1. Values last until the next rows_next or rows_seek. */
 void rows_lock(struct rows *rows);

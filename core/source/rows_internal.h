@@ -42,8 +42,6 @@ int rows_fail(const struct rows *rows, struct error *error);
 int rows_take_fields(struct rows *rows, sqlite3_stmt *statement, struct rows_field **fields,
                      unsigned *count, struct error *error);
 
-void rows_cell(sqlite3_stmt *statement, int index, struct rows_value *out);
-
 int rows_read_details(struct rows *rows, struct error *error);
 void rows_close_walks(struct rows *rows);
 
