@@ -150,7 +150,7 @@ def test_households_survive_the_death_of_core_and_worker(site):
     site.query(fields=[{"name": "land", "role": "household"}])
     site.report("Brief", "<p>{{#members}}{{name}} {{/members}}</p>")
     site.campaign("haus", [{"name": "brief", "action": "brief", "parameters": {"report": "Brief"}},
-                           {"name": "eins", "action": "null", "after": "brief", "parameters": {"journal": site.act_file, "delay_ms": 10}}],
+                           {"name": "eins", "action": "null", "after": 1, "parameters": {"journal": site.act_file, "delay_ms": 10}}],
                   unit="household")
     run = site.start_run("haus")
     until(lambda: sum(site.acts().values()) >= 10, what="some acts")
