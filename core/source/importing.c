@@ -271,30 +271,38 @@ static void begin_at(struct parser *parser, const struct buffer *file, char sepa
     parser->line = 1;
 }
 
-/* How well a separator cuts the first lines: their number of cells if all have the same, else 0. */
-static unsigned cells_alike(struct parser *parser, const struct buffer *file, char separator)
+/* How a separator cuts the first lines: the first one's cells, and whether all have as many. */
+static unsigned cut(struct parser *parser, const struct buffer *file, char separator, bool *alike)
 {
     struct error ignored;
     unsigned cells = 0;
+    int more = 1;
+    *alike = true;
     begin_at(parser, file, separator);
-    for (int i = 0; i < LINES_TO_LOOK_AT && next_record(parser, &ignored) == 1; i++) {
-        if (cells && parser->count != cells)
-            return 0;
-        cells = parser->count;
+    for (int i = 0; i < LINES_TO_LOOK_AT && *alike && more == 1; i++) {
+        more = next_record(parser, &ignored);
+        cells = i ? cells : parser->count;
+        *alike = more == 0 || (i && more < 0) || (more == 1 && parser->count == cells);
     }
     return cells;
 }
 
+/* The one that cuts all lines alike; if there is none, one that cuts the names, so that the line that
+ * is wrong is found. */
 static char find_separator(struct parser *parser, const struct buffer *file)
 {
     char best = ',';
-    unsigned most = 1;
+    unsigned most = 0;
+    int best_rank = -1;
     for (const char *separator = SEPARATORS; *separator; separator++) {
-        unsigned cells = cells_alike(parser, file, *separator);
-        if (cells > most) {
-            most = cells;
-            best = *separator;
-        }
+        bool alike;
+        unsigned cells = cut(parser, file, *separator, &alike);
+        int rank = (cells > 1 ? 2 : 0) + alike;
+        if (rank < best_rank || (rank == best_rank && cells <= most))
+            continue;
+        best = *separator;
+        best_rank = rank;
+        most = cells;
     }
     return best;
 }

@@ -4,7 +4,7 @@
  *
  * What the file does not say is found out, and said: its encoding (a byte order mark, else UTF-8 if
  * it is valid, else windows-1252 or the old DOS page 850, by which letters make sense), its
- * separator (the one of , ; tab | that cuts all lines alike), and what each column holds. A column
+ * separator (the one of , ; tab | that cuts all lines alike, or else the first), and what each column holds. A column
  * becomes a number or a date only if every value in it is one: postcodes, telephone numbers and
  * whatever else begins with a zero stay text as they are. German numbers (1.234,50) and dates
  * (24.11.2026) are understood and stored as 1234.50 and 2026-11-24.

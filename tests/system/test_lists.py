@@ -428,6 +428,13 @@ def test_encoding_and_separator_are_found_out_and_said(shop):
         assert encoding in shown and "“;”" in shown and "3 rows in the table “kunden”" in shown and "01067" in shown
 
 
+def test_the_separator_is_the_one_that_makes_sense(shop):
+    for text, separator, columns in (("a,b\n1;2,3\n", ",", 2), ("a;b;c\n1\n2;3\n", ";", 3), ("a\n1,5\n2,5\n", ";", 1), ("a\n1\n", ",", 1),
+                                     ("a|b\n1,2|3\n", "|", 2), ("a\tb\n1;5\t2;5\n", "\t", 2), ("a, b;c\n1;2\n", ";", 2)):
+        answer = import_file(shop, text)
+        assert (answer["separator"], len(answer["columns"])) == (separator, columns), text
+
+
 def test_a_list_can_be_imported_again(shop, tmp_path):
     shop.query(sql="SELECT id AS Nr, name, betrag, seit, plz FROM k WHERE id < 5 ORDER BY id")
     data = export(shop, "query", "alle")
@@ -464,6 +471,7 @@ def test_imports_are_empty_before_the_first(shop):
 
 BROKEN = [
     ("Nr,b\n1,2\n3,4,5\n", (), "line 3 has 3 cells, but the first line names 2 columns"),
+    ("Nr;b\n1;2\n3;4;5\n", (), "line 3 has 3 cells, but the first line names 2 columns; a cell with »;« in it"),
     ('Nr,b\n1,2\n3,"4\n5,6\n', (), "line 3, cell 2: a quotation mark is opened and never closed"),
     ("Nr,b\n1,2\n3," + "x" * (1 << 20) + "y\n", (), "line 3, cell 2: it is longer than 1 MB"),
     (",".join(f"c{n}" for n in range(501)) + "\n", (), "line 1, cell 501: more than 500 columns"),
