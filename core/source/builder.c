@@ -326,8 +326,8 @@ static void end(struct builder *builder)
     arena_free(builder->arena);
 }
 
-json_t *builder_sql_on(const json_t *built, enum source_dialect dialect, const json_t *tables,
-                       struct date today, struct error *error)
+json_t *builder_sql(const json_t *built, enum source_dialect dialect, const json_t *tables,
+                    struct date today, struct error *error)
 {
     struct builder builder;
     BUFFER_CLEAN struct buffer sql = {0};
@@ -343,12 +343,6 @@ json_t *builder_sql_on(const json_t *built, enum source_dialect dialect, const j
     json_decref(builder.parameters);
     end(&builder);
     return answer;
-}
-
-json_t *builder_sql(const json_t *built, enum source_dialect dialect, const json_t *tables,
-                    struct error *error)
-{
-    return builder_sql_on(built, dialect, tables, date_today(), error);
 }
 
 char *builder_condition_on(const json_t *condition, enum source_dialect dialect,

@@ -31,18 +31,16 @@
  * `values` goes to source_query together with the campaign's parameters; `parameters` says what
  * the query asks for, for builder_check_parameters; `fields`, of which of the tables' columns each
  * column of the result is, as `tables` has it (those of functions are left out). NULL with an error.
- * Relative dates count from `today` in builder_sql_on, else from the machine's date.
+ * Relative dates and birthdays count from `today`.
  */
 json_t *builder_sql(const json_t *built, enum source_dialect dialect, const json_t *tables,
-                    struct error *error);
-json_t *builder_sql_on(const json_t *built, enum source_dialect dialect, const json_t *tables,
-                       struct date today, struct error *error);
+                    struct date today, struct error *error);
 
 /*
  * A condition alone, over `columns` [{"name", "type"}] with plain names: a campaign's filter. An
  * SQL expression for the caller to free(); what it binds is added to the object `values`, as :vN
  * with N after those that are there. With DIALECT_SQLITE it calls fold(x), which the connection
- * must know (fold_register).
+ * must know (folding_install). It counts from the machine's date, builder_condition_on from `today`.
  */
 char *builder_condition(const json_t *condition, enum source_dialect dialect, const json_t *columns,
                         json_t *values, struct error *error);

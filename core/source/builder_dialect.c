@@ -9,7 +9,9 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "source/builder_internal.h"
+#include "source/folding.h"
 
 #define SQL(...) arena_format(builder->arena, __VA_ARGS__)
 
@@ -31,14 +33,15 @@ const char *dialect_quoted(struct builder *builder, const char *name)
     return quoted;
 }
 
-/* PostgreSQL's »schema.table« are two names. */
-const char *dialect_table(struct builder *builder, const char *name)
+/* »schema.table« are two names, where the point is not the table's own. */
+const char *dialect_table(struct builder *builder, const json_t *table)
 {
-    const char *dot = builder->dialect == DIALECT_POSTGRES ? strchr(name, '.') : NULL;
-    if (!dot)
+    const char *name = json_string_value(json_object_get(table, "name"));
+    const char *schema = json_string_value(json_object_get(table, "schema"));
+    if (!schema)
         return dialect_quoted(builder, name);
-    const char *schema = arena_text_n(builder->arena, name, (size_t)(dot - name));
-    return SQL("%s.%s", dialect_quoted(builder, schema), dialect_quoted(builder, dot + 1));
+    return SQL("%s.%s", dialect_quoted(builder, schema),
+               dialect_quoted(builder, name + strlen(schema) + 1));
 }
 
 /* ---- both sides of a comparison ---- */
@@ -60,8 +63,24 @@ static const char *as_text(struct builder *builder, const char *sql, enum source
     }
 }
 
+/* A number of four bytes, whose 0.1 is not that of eight: it is what it is shown as. */
+static bool is_short_real(const struct builder *builder, const struct column *column)
+{
+    const char *native = json_string_value(json_object_get(column->described, "native_type"));
+    if (column->type != SOURCE_REAL || !native)
+        return false;
+    return builder->dialect == DIALECT_MYSQL
+               ? text_starts(native, "float")
+               : builder->dialect == DIALECT_POSTGRES &&
+                     (text_equal(native, "real") || text_equal(native, "float4"));
+}
+
 static const char *as_number(struct builder *builder, const struct column *column)
 {
+    if (is_short_real(builder, column))
+        return builder->dialect == DIALECT_MYSQL
+                   ? SQL("CAST(CAST(%s AS CHAR) AS DOUBLE)", column->sql)
+                   : SQL("CAST(CAST(%s AS text) AS double precision)", column->sql);
     bool is_number = column->type == SOURCE_INTEGER || column->type == SOURCE_REAL ||
                      (column->type == SOURCE_DECIMAL && builder->tables);
     switch (builder->dialect) {
@@ -75,11 +94,27 @@ static const char *as_number(struct builder *builder, const struct column *colum
     }
 }
 
+/* What SQLite's functions take for a day: where a column is not declared as one, only what is
+ * written like one. To them 5 is a day, too, 'now' another. */
+static const char *sqlite_day(struct builder *builder, const struct column *column)
+{
+    const char *type = json_string_value(json_object_get(column->described, "type"));
+    bool may_be_other = text_equal(type, "") || text_equal(type, "text");
+    return may_be_other ? SQL("CASE WHEN %s GLOB '[0-9][0-9][0-9][0-9]-*' THEN %s END", column->sql,
+                              column->sql)
+                        : column->sql;
+}
+
 static const char *as_day(struct builder *builder, const struct column *column)
 {
     if (builder->dialect == DIALECT_SQLITE)
-        return SQL("date(%s)", column->sql);
+        return SQL("date(%s)", sqlite_day(builder, column));
     return column->type == SOURCE_DATE ? column->sql : SQL("CAST(%s AS date)", column->sql);
+}
+
+static bool has_booleans(const struct builder *builder)
+{
+    return builder->dialect == DIALECT_POSTGRES || builder->dialect == DIALECT_ANSI;
 }
 
 const char *dialect_column(struct builder *builder, const struct column *column, enum comparison as)
@@ -96,7 +131,9 @@ const char *dialect_column(struct builder *builder, const struct column *column,
         return is_sqlite ? SQL("strftime('%%Y-%%m-%%d %%H:%%M:%%f', %s)", column->sql)
                          : column->sql;
     case AS_CLOCK:
-        return is_sqlite ? SQL("time(%s)", column->sql) : column->sql;
+        return is_sqlite ? SQL("strftime('%%H:%%M:%%f', %s)", column->sql) : column->sql;
+    case AS_TRUTH: /* what is not 0 is true, 2 as well as 1 */
+        return has_booleans(builder) ? column->sql : SQL("(%s <> 0)", column->sql);
     default:
         return column->sql;
     }
@@ -156,7 +193,7 @@ const char *dialect_value(struct builder *builder, const char *placeholder, enum
 
 const char *dialect_ordered(struct builder *builder, const char *sql, enum comparison as)
 {
-    return as == AS_TEXT && builder->dialect == DIALECT_POSTGRES ? SQL("%s COLLATE \"C\"", sql)
+    return as == AS_TEXT && builder->dialect == DIALECT_POSTGRES ? SQL("(%s COLLATE \"C\")", sql)
                                                                  : sql;
 }
 
@@ -170,7 +207,9 @@ const char *dialect_folded(struct builder *builder, const char *sql)
     case DIALECT_POSTGRES:
         return SQL("REPLACE(LOWER(CAST(%s AS text) COLLATE \"und-x-icu\"), 'ß', 'ss')", sql);
     case DIALECT_MYSQL:
-        return SQL("REPLACE(LOWER(CONVERT(%s USING utf8mb4)) COLLATE utf8mb4_bin, 'ß', 'ss')", sql);
+        return SQL("REPLACE(REPLACE(LOWER(CONVERT(%s USING utf8mb4)) COLLATE utf8mb4_bin, "
+                   "'ẞ', 'ss'), 'ß', 'ss')",
+                   sql);
     default:
         return SQL("LOWER(%s)", sql);
     }
@@ -194,8 +233,7 @@ const char *dialect_pattern(struct builder *builder, const char *placeholder, co
 
 const char *dialect_truth(struct builder *builder, const struct column *column, bool is)
 {
-    bool has_booleans = builder->dialect == DIALECT_POSTGRES || builder->dialect == DIALECT_ANSI;
-    if (has_booleans && column->type == SOURCE_BOOLEAN)
+    if (has_booleans(builder) && column->type == SOURCE_BOOLEAN)
         return SQL("%s = %s", column->sql, is ? "TRUE" : "FALSE");
     return SQL("%s %s 0", as_number(builder, column), is ? "<>" : "=");
 }
@@ -215,7 +253,7 @@ const char *dialect_empty(struct builder *builder, const struct column *column, 
 const char *dialect_month(struct builder *builder, const struct column *column)
 {
     if (builder->dialect == DIALECT_SQLITE)
-        return SQL("CAST(strftime('%%m', %s) AS INTEGER)", column->sql);
+        return SQL("CAST(strftime('%%m', %s) AS INTEGER)", sqlite_day(builder, column));
     return SQL("EXTRACT(MONTH FROM %s)", as_day(builder, column));
 }
 
@@ -224,7 +262,7 @@ const char *dialect_month_and_day(struct builder *builder, const struct column *
 {
     const char *day = as_day(builder, column);
     if (builder->dialect == DIALECT_SQLITE)
-        return SQL("CAST(strftime('%%m%%d', %s) AS INTEGER)", column->sql);
+        return SQL("CAST(strftime('%%m%%d', %s) AS INTEGER)", sqlite_day(builder, column));
     return SQL("(100 * EXTRACT(MONTH FROM %s) + EXTRACT(DAY FROM %s))", day, day);
 }
 
@@ -274,13 +312,28 @@ static const char *sorted(struct builder *builder, const char *sql, bool descend
     return SQL("%s%s NULLS %s", sql, direction, descending ? "LAST" : "FIRST");
 }
 
+/* As people look names up: ä beside a, and after it where all else is the same. MariaDB has a
+ * collation for the letters alone, so what is left goes by the characters' numbers. */
 const char *dialect_sorted(struct builder *builder, const char *sql, enum source_type type,
                            bool descending)
 {
     if (type != SOURCE_TEXT)
         return dialect_exactly_sorted(builder, sql, type, descending);
-    return sorted(builder, dialect_ordered(builder, dialect_folded(builder, sql), AS_TEXT),
-                  descending);
+    const char *folded = dialect_folded(builder, sql);
+    switch (builder->dialect) {
+    case DIALECT_SQLITE:
+        return sorted(builder, SQL("%s COLLATE " FOLDING_COLLATION, sql), descending);
+    case DIALECT_POSTGRES:
+        return sorted(builder, SQL("%s COLLATE \"und-x-icu\"", folded), descending);
+    case DIALECT_MYSQL:
+        return SQL("%s, %s",
+                   sorted(builder,
+                          SQL("CONVERT(%s USING utf8mb4) COLLATE utf8mb4_unicode_520_ci", sql),
+                          descending),
+                   sorted(builder, SQL("CAST(%s AS BINARY)", folded), descending));
+    default:
+        return sorted(builder, folded, descending);
+    }
 }
 
 const char *dialect_exactly_sorted(struct builder *builder, const char *sql, enum source_type type,

@@ -74,7 +74,7 @@ const char *builder_type_in_german(enum source_type type);
 /* ---- builder_dialect.c ---- */
 
 const char *dialect_quoted(struct builder *builder, const char *name);
-const char *dialect_table(struct builder *builder, const char *name);
+const char *dialect_table(struct builder *builder, const json_t *table);
 
 /* One side of a comparison, made to be taken for what `as` says: a column; a parameter, whose type
  * nobody knows; a value that builder_value.c has bound. `type` and `decimals` are the number's. */
@@ -104,7 +104,8 @@ const char *dialect_aggregate(struct builder *builder, const char *function,
                               const struct column *column);
 const char *dialect_grouped(struct builder *builder, const struct column *column);
 
-/* For ORDER BY: capitals do not count; or they do, so that no two texts are the same. */
+/* For ORDER BY: as people look names up, capitals do not count; or by the characters' numbers, so
+ * that no two texts are the same. */
 const char *dialect_sorted(struct builder *builder, const char *sql, enum source_type type,
                            bool descending);
 const char *dialect_exactly_sorted(struct builder *builder, const char *sql, enum source_type type,

@@ -290,7 +290,7 @@ static int write_join(struct builder *builder, const json_t *document, struct bu
         find_pairs(builder, &join, &to, &pairs) < 0)
         return -1;
     int result = use_table(builder, join.alias, join.table);
-    buffer_printf(sql, "\n%s %s AS %s", words, dialect_table(builder, join.name),
+    buffer_printf(sql, "\n%s %s AS %s", words, dialect_table(builder, join.table),
                   dialect_quoted(builder, join.alias));
     if (result == 0)
         result = write_pairs(builder, to, &builder->used[builder->used_count - 1], pairs, sql);
@@ -315,7 +315,7 @@ int builder_join_tables(struct builder *builder, const json_t *built, struct buf
         return -1;
     place_leave(&builder->place, back);
     use_table(builder, from, table);
-    buffer_printf(sql, "\nFROM %s AS %s", dialect_table(builder, from),
+    buffer_printf(sql, "\nFROM %s AS %s", dialect_table(builder, table),
                   dialect_quoted(builder, from));
     json_array_foreach(joins, i, join) {
         back = place_enter(&builder->place, "joins[%zu]", i);

@@ -50,6 +50,10 @@ static const char *value_shown(char target[PLACE_SHOWN], const json_t *value)
         return place_shown(target, json_string_value(value));
     if (json_is_array(value) || json_is_object(value))
         return "[…]";
+    if (json_is_real(value)) {
+        text_real(target, json_real_value(value));
+        return target;
+    }
     char *text = json_dumps(value, JSON_ENCODE_ANY);
     place_shown(target, text ? text : "");
     free(text);
@@ -282,6 +286,22 @@ const char *builder_parameter(struct builder *builder, const struct column *colu
     return arena_format(builder->arena, ":%s", name);
 }
 
+/* Databases would round 4.7 in their own ways, or not take it. */
+static int check_whole(struct builder *builder, const struct column *column, const json_t *value)
+{
+    char shown[PLACE_SHOWN];
+    json_t *number = NULL;
+    read_number(value, &number);
+    bool is_whole = json_is_integer(number);
+    json_decref(number);
+    if (is_whole)
+        return 0;
+    return place_failed(&builder->place, error_say(builder->error, ERROR_INPUT,
+                                                   "»%s« is a whole number, and »%s« is none",
+                                                   "»%s« ist eine ganze Zahl, und »%s« ist keine.",
+                                                   column->shown, value_shown(shown, value)));
+}
+
 static int check_parameter(struct builder *builder, const char *name, const json_t *wanted,
                            const json_t *value)
 {
@@ -301,7 +321,8 @@ static int check_parameter(struct builder *builder, const char *name, const json
     if (column.type == SOURCE_TEXT && json_is_integer(value))
         return 0; /* a record's number is as good as a text */
     size_t back = place_enter(&builder->place, ":%s", name);
-    if (builder_value_as(builder, &column, value) == AS_NOTHING)
+    if (builder_value_as(builder, &column, value) == AS_NOTHING ||
+        (column.type == SOURCE_INTEGER && check_whole(builder, &column, value) < 0))
         return -1;
     place_leave(&builder->place, back);
     return 0;

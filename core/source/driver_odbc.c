@@ -25,6 +25,8 @@
 
 struct odbc_column {
     SQLSMALLINT c_type;
+    bool is_zoned;      /* moments, which come in the session's zone: UTC */
+    bool is_short;      /* real numbers of four bytes */
     size_t width;       /* of one value, with its terminator */
     char *values;       /* of the block */
     SQLLEN *lengths;    /* or SQL_NULL_DATA */
@@ -172,6 +174,7 @@ static int begin_mysql(const struct source *source, struct error *error)
         snprintf(limit, sizeof limit, "SET SESSION max_execution_time = %lld",
                  (long long)(source->time_limit_us / 1000 + 1));
     return odbc_run(source, limit, error) == 0 && odbc_run(source, plain_quotes, error) == 0 &&
+                   odbc_run(source, "SET SESSION time_zone = '+00:00'", error) == 0 &&
                    odbc_run(source, "SET SESSION TRANSACTION READ ONLY", error) == 0 &&
                    odbc_run(source, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
                             error) == 0
@@ -183,6 +186,7 @@ static int begin_mysql(const struct source *source, struct error *error)
 static int begin_postgres(const struct source *source, struct error *error)
 {
     return odbc_run(source, "SET standard_conforming_strings = on", error) == 0 &&
+                   odbc_run(source, "SET TimeZone = 'UTC'", error) == 0 &&
                    odbc_run(source,
                             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL "
                             "REPEATABLE READ, READ ONLY",
@@ -440,6 +444,14 @@ static bool is_mysql_boolean(const struct source *source, SQLUSMALLINT column)
     return is_boolean;
 }
 
+/* MySQL's TIMESTAMP and PostgreSQL's timestamp with time zone mean a moment, DATETIME and timestamp
+ * what a clock shows somewhere. */
+static bool is_zoned(const struct source *source, const char *native)
+{
+    return (source->dialect == DIALECT_MYSQL && strcasecmp(native, "timestamp") == 0) ||
+           (source->dialect == DIALECT_POSTGRES && strcasecmp(native, "timestamptz") == 0);
+}
+
 static int describe_column(struct source *source, struct odbc_column *column, SQLUSMALLINT index,
                            struct error *error)
 {
@@ -458,6 +470,8 @@ static int describe_column(struct source *source, struct odbc_column *column, SQ
         ours = SOURCE_BOOLEAN;
     source_add_column(source, buffer_string(&name), ours);
     column->c_type = c_type_of(state, ours);
+    column->is_short = type == SQL_REAL;
+    column->is_zoned = ours == SOURCE_TIMESTAMP && is_zoned(source, buffer_string(&native));
     column->width = width_of(state, ours, size);
     if (column->width == 0)
         state->is_piecewise = true;
@@ -523,16 +537,25 @@ static SQLRETURN bind_text(SQLHSTMT statement, SQLUSMALLINT index, struct odbc_p
 static SQLRETURN bind_number(SQLHSTMT statement, SQLUSMALLINT index,
                              struct odbc_parameter *parameter, const json_t *value)
 {
-    if (json_is_real(value)) {
-        SQLDOUBLE *real = parameter->data = memory_new(sizeof *real);
-        *real = json_real_value(value);
-        return odbc.BindParameter(statement, index, SQL_PARAM_INPUT, SQL_C_DOUBLE, SQL_DOUBLE, 15,
-                                  0, real, 0, &parameter->length);
-    }
     SQLBIGINT *integer = parameter->data = memory_new(sizeof *integer);
     *integer = json_is_integer(value) ? json_integer_value(value) : json_is_true(value);
     return odbc.BindParameter(statement, index, SQL_PARAM_INPUT, SQL_C_SBIGINT, SQL_BIGINT, 19, 0,
                               integer, 0, &parameter->length);
+}
+
+/* As digits: 0.1 stays the decimal that it is. */
+static SQLRETURN bind_real(SQLHSTMT statement, SQLUSMALLINT index, struct odbc_parameter *parameter,
+                           const json_t *value)
+{
+    char *digits = parameter->data = memory_new(TEXT_REAL_SIZE);
+    text_real(digits, json_real_value(value));
+    const char *point = strchr(digits, '.');
+    bool is_decimal = !strchr(digits, 'e');
+    parameter->length = (SQLLEN)strlen(digits);
+    return odbc.BindParameter(statement, index, SQL_PARAM_INPUT, SQL_C_CHAR,
+                              is_decimal ? SQL_DECIMAL : SQL_DOUBLE, (SQLULEN)parameter->length,
+                              is_decimal && point ? (SQLSMALLINT)strlen(point + 1) : 0, digits,
+                              parameter->length, &parameter->length);
 }
 
 static SQLRETURN bind_null(SQLHSTMT statement, SQLUSMALLINT index, struct odbc_parameter *parameter)
@@ -558,6 +581,7 @@ static int bind_parameters(struct source *source, const struct statement *statem
         SQLRETURN done =
             json_is_string(value) ? bind_text(state->statement, index, parameter, value)
             : json_is_null(value) ? bind_null(state->statement, index, parameter)
+            : json_is_real(value) ? bind_real(state->statement, index, parameter, value)
                                   : bind_number(state->statement, index, parameter, value);
         if (!SQL_SUCCEEDED(done))
             return odbc_fail(source, SQL_HANDLE_STMT, state->statement, error);
@@ -675,6 +699,22 @@ static void put_boolean(struct odbc_column *column, const char *text)
     column->present.integer = strchr("0fFnN", *text) == NULL;
 }
 
+/* 0.1 of four bytes is the double 0.1, not the one nearest to it, 0.10000000149. */
+static void put_real(struct odbc_column *column, double real)
+{
+    char digits[TEXT_REAL_SIZE];
+    column->present.type = SQLITE_FLOAT;
+    column->present.real = real;
+    if (!column->is_short)
+        return;
+    for (int precision = 6; precision <= 9; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, real);
+        column->present.real = strtod(digits, NULL);
+        if ((float)column->present.real == (float)real)
+            return;
+    }
+}
+
 static void put_date(struct odbc_column *column, const SQL_DATE_STRUCT *date)
 {
     buffer_printf(&column->text, "%04d-%02u-%02u", date->year, date->month, date->day);
@@ -685,8 +725,13 @@ static void put_timestamp(struct odbc_column *column, const SQL_TIMESTAMP_STRUCT
 {
     buffer_printf(&column->text, "%04d-%02u-%02u %02u:%02u:%02u", time->year, time->month,
                   time->day, time->hour, time->minute, time->second);
-    if (time->fraction >= 1000)
+    if (time->fraction >= 1000) {
         buffer_printf(&column->text, ".%06u", (unsigned)(time->fraction / 1000));
+        while (column->text.data[column->text.size - 1] == '0')
+            column->text.size--;
+    }
+    if (column->is_zoned)
+        buffer_char(&column->text, 'Z');
     put_own_text(column);
 }
 
@@ -698,10 +743,11 @@ static void convert_value(struct odbc_column *column, enum source_type type, con
     column->present = (struct source_value){.type = SQLITE_NULL};
     if (length == SQL_NULL_DATA)
         return;
+    SQLDOUBLE real;
     switch (column->c_type) {
     case SQL_C_DOUBLE:
-        column->present.type = SQLITE_FLOAT;
-        memcpy(&column->present.real, data, sizeof column->present.real);
+        memcpy(&real, data, sizeof real);
+        put_real(column, real);
         break;
     case SQL_C_TYPE_DATE:
         put_date(column, (const SQL_DATE_STRUCT *)data);

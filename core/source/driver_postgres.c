@@ -378,13 +378,15 @@ static enum conversion conversion_of(Oid oid)
 /* A parameter as text, for the server to read as the type that it infers; NULL: null. */
 static char *text_of_json(const json_t *value)
 {
+    char digits[TEXT_REAL_SIZE];
     switch (json_typeof(value)) {
     case JSON_STRING:
         return memory_text(json_string_value(value));
     case JSON_INTEGER:
         return memory_format("%lld", (long long)json_integer_value(value));
     case JSON_REAL:
-        return memory_format("%.17g", json_real_value(value));
+        text_real(digits, json_real_value(value));
+        return memory_text(digits);
     case JSON_TRUE:
         return memory_text("true");
     case JSON_FALSE:
@@ -630,6 +632,7 @@ static const char tables_sql[] =
     "SELECT coalesce(json_agg(json_build_object("
     "    'name', CASE WHEN n.nspname = 'public' THEN c.relname "
     "                 ELSE n.nspname || '.' || c.relname END, "
+    "    'schema', CASE WHEN n.nspname <> 'public' THEN n.nspname END, "
     "    'kind', CASE WHEN c.relkind IN ('r', 'p', 'f') THEN 'table' ELSE 'view' END, "
     "    'columns', (SELECT coalesce(json_agg(json_build_object("
     "            'name', a.attname, "

@@ -272,6 +272,8 @@ static json_t *driver_tables(const struct source *source, struct error *error)
             shown_name(source, text_at(listed, TABLE_SCHEMA), text_at(listed, TABLE_NAME));
         json_t *table =
             new_table(tables, name, strstr(text_at(listed, TABLE_TYPE), "VIEW") != NULL);
+        if (strcmp(name, text_at(listed, TABLE_NAME)) != 0)
+            json_object_set_new(table, "schema", json_string(text_at(listed, TABLE_SCHEMA)));
         result = add_driver_columns(source, table, listed, error);
         if (result != 0)
             break;

@@ -6,7 +6,8 @@
  *      "sources": {"NAME": {"driver", "path", "connection", "password", "time_limit_us", "max_rows", "catalogue"}},
  *      "definition": the frozen definition (definitions_freeze), or what the mode needs of it,
  *      "suppression": a copy of the suppression list, or "",
- *      "run": 12, "uuid": "…", "out": "/…/12.rows.db", "key": "…", "keys": ["…"], "raw": "/…", "limit": 20}
+ *      "run": 12, "uuid": "…", "out": "/…/12.rows.db", "key": "…", "keys": ["…"], "raw": "/…", "limit": 20,
+ *      "today": "2026-11-24"}
  *
  *     {"ok": true, …}
  *     {"ok": false, "code": "input", "message": "…", "message_de": "…"}

@@ -109,6 +109,8 @@ int reading_open(struct reading *reading, const json_t *request, struct error *e
     int64_t cpu_us = 60000000;
     reading->request = request;
     reading->definition = json_object_get(request, "definition");
+    if (!date_read(reading_text(request, "today"), &reading->today))
+        reading->today = date_today();
     json_object_foreach((json_t *)sources, name, options)
         cpu_us += 2 * time_limit_us(options);
     sandbox_limit(cpu_us);
@@ -199,7 +201,7 @@ static json_t *built_sql(struct reading *reading, const json_t *query, const jso
 {
     const json_t *tables = reading_tables(reading, reading_text(query, "source"), error);
     enum source_dialect dialect = source_dialect(source);
-    json_t *made = tables ? builder_sql(built, dialect, tables, error) : NULL;
+    json_t *made = tables ? builder_sql(built, dialect, tables, reading->today, error) : NULL;
     const json_t *given =
         json_object_get(json_object_get(reading->definition, "campaign"), "parameters");
     const json_t *wanted = json_object_get(made, "parameters");

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "source/builder_date.h"
 #include "source/source.h"
 
 struct reading {
@@ -16,6 +17,7 @@ struct reading {
     const json_t *definition; /* request's; never NULL */
     struct reading_source *sources;
     size_t source_count;
+    struct date today; /* all its statements count from one day: the request's `today`, if any */
 };
 
 /* Limit the process, open the request's sources, load what selecting needs, and close the sandbox

@@ -45,8 +45,8 @@ enum source_dialect { DIALECT_SQLITE, DIALECT_POSTGRES, DIALECT_MYSQL, DIALECT_A
  * A value as it goes into a rows file. `type` is SQLITE_NULL, SQLITE_INTEGER, SQLITE_FLOAT,
  * SQLITE_TEXT or SQLITE_BLOB; `text` is set for the last two alone, followed by a zero byte.
  * Integers and booleans (1, 0) are INTEGER; decimals TEXT, exact, with a point ("12.50"); real
- * FLOAT; dates "2026-11-24", times "14:05:09", timestamps "2026-11-24 14:05:09" with ".ffffff" if
- * there are such, and one with a zone in UTC with "Z" at its end: TEXT. SQLite has values, not
+ * FLOAT; dates "2026-11-24", times "14:05:09", timestamps "2026-11-24 14:05:09" with ".5" if there
+ * are fractions, and one with a zone in UTC with "Z" at its end: TEXT. SQLite has values, not
  * columns, of a type: there each passes as it is stored, whatever its column is called.
  */
 struct source_value {
@@ -104,11 +104,11 @@ int source_next(struct source *source, struct error *error);
 void source_value(const struct source *source, unsigned column, struct source_value *out);
 
 /*
- * What there is to read, a new reference: [{"name", "kind": "table" | "view",
+ * What there is to read, a new reference: [{"name", "schema", "kind": "table" | "view",
  *   "columns": [{"name", "type", "native_type", "nullable": bool, "key": 0 | 1 | 2 …}],
  *   "foreign_keys": [{"columns": [], "table", "to": []}]}], sorted by name. `key` is the place in
- * the primary key, 0: none. Without system schemas; tables of PostgreSQL outside of `public` are
- * "schema.table".
+ * the primary key, 0: none. Without system schemas; the name of a table of PostgreSQL outside of
+ * `public`, or of another schema behind ODBC, is "schema.table", and its "schema" is there, too.
  */
 json_t *source_tables(struct source *source, struct error *error);
 

@@ -109,7 +109,7 @@ static json_t *built_on(struct shop *shop, const char *document, enum source_dia
                         struct date day, struct error *error)
 {
     json_t *built = json(document);
-    json_t *answer = builder_sql_on(built, dialect, shop->tables, day, error);
+    json_t *answer = builder_sql(built, dialect, shop->tables, day, error);
     json_decref(built);
     return answer;
 }
@@ -208,37 +208,40 @@ static void each_database_gets_its_own_words(void **state)
                "    AND (fold(\"customer\".\"name\") LIKE fold(:v2) ESCAPE '!' OR NOT "
                "(\"booking\".\"paid\" > CAST(:v3 AS NUMERIC)))\n"
                "    AND \"booking\".\"event\" = CAST(:event AS INTEGER)\n"
-               "ORDER BY fold(\"customer\".\"name\") DESC, \"customer\".\"id\", "
+               "ORDER BY \"customer\".\"name\" COLLATE campaignd DESC, \"customer\".\"id\", "
                "\"booking\".\"id\"\n"
                "LIMIT 10");
-    assert_sql(shop, DIALECT_POSTGRES, document,
-               "SELECT \"customer\".\"id\" AS \"id\", \"customer\".\"od\"\"d`\" AS \"x\"\n"
-               "FROM \"customer\" AS \"customer\"\n"
-               "LEFT JOIN \"booking\" AS \"booking\" ON \"customer\".\"id\" = "
-               "\"booking\".\"customer_id\"\n"
-               "WHERE CAST(\"customer\".\"city\" AS text) = CAST(:v1 AS text)\n"
-               "    AND (REPLACE(LOWER(CAST(\"customer\".\"name\" AS text) COLLATE "
-               "\"und-x-icu\"), 'ß', 'ss') LIKE REPLACE(LOWER(CAST(:v2 AS text) COLLATE "
-               "\"und-x-icu\"), 'ß', 'ss') ESCAPE '!' OR NOT (\"booking\".\"paid\" > CAST(:v3 AS "
-               "numeric)))\n"
-               "    AND \"booking\".\"event\" = CAST(:event AS bigint)\n"
-               "ORDER BY REPLACE(LOWER(CAST(\"customer\".\"name\" AS text) COLLATE "
-               "\"und-x-icu\"), 'ß', 'ss') COLLATE \"C\" DESC NULLS LAST, \"customer\".\"id\" "
-               "NULLS FIRST, \"booking\".\"id\" NULLS FIRST\n"
-               "LIMIT 10");
+    assert_sql(
+        shop, DIALECT_POSTGRES, document,
+        "SELECT \"customer\".\"id\" AS \"id\", \"customer\".\"od\"\"d`\" AS \"x\"\n"
+        "FROM \"customer\" AS \"customer\"\n"
+        "LEFT JOIN \"booking\" AS \"booking\" ON \"customer\".\"id\" = "
+        "\"booking\".\"customer_id\"\n"
+        "WHERE CAST(\"customer\".\"city\" AS text) = CAST(:v1 AS text)\n"
+        "    AND (REPLACE(LOWER(CAST(\"customer\".\"name\" AS text) COLLATE "
+        "\"und-x-icu\"), 'ß', 'ss') LIKE REPLACE(LOWER(CAST(:v2 AS text) COLLATE "
+        "\"und-x-icu\"), 'ß', 'ss') ESCAPE '!' OR NOT (\"booking\".\"paid\" > CAST(:v3 AS "
+        "numeric)))\n"
+        "    AND \"booking\".\"event\" = CAST(:event AS bigint)\n"
+        "ORDER BY REPLACE(LOWER(CAST(\"customer\".\"name\" AS text) COLLATE "
+        "\"und-x-icu\"), 'ß', 'ss') COLLATE \"und-x-icu\" DESC NULLS LAST, \"customer\".\"id\" "
+        "NULLS FIRST, \"booking\".\"id\" NULLS FIRST\n"
+        "LIMIT 10");
     assert_sql(shop, DIALECT_MYSQL, document,
                "SELECT `customer`.`id` AS `id`, `customer`.`od\"d``` AS `x`\n"
                "FROM `customer` AS `customer`\n"
                "LEFT JOIN `booking` AS `booking` ON `customer`.`id` = `booking`.`customer_id`\n"
                "WHERE CAST(CONVERT(`customer`.`city` USING utf8mb4) AS BINARY) = "
                "CAST(CONVERT(:v1 USING utf8mb4) AS BINARY)\n"
-               "    AND (REPLACE(LOWER(CONVERT(`customer`.`name` USING utf8mb4)) COLLATE "
-               "utf8mb4_bin, 'ß', 'ss') LIKE REPLACE(LOWER(CONVERT(:v2 USING utf8mb4)) COLLATE "
-               "utf8mb4_bin, 'ß', 'ss') ESCAPE '!' OR NOT (`booking`.`paid` > CAST(:v3 AS "
-               "DECIMAL(65, 2))))\n"
+               "    AND (REPLACE(REPLACE(LOWER(CONVERT(`customer`.`name` USING utf8mb4)) COLLATE "
+               "utf8mb4_bin, 'ẞ', 'ss'), 'ß', 'ss') LIKE REPLACE(REPLACE(LOWER(CONVERT(:v2 USING "
+               "utf8mb4)) COLLATE utf8mb4_bin, 'ẞ', 'ss'), 'ß', 'ss') ESCAPE '!' OR NOT "
+               "(`booking`.`paid` > CAST(:v3 AS DECIMAL(65, 2))))\n"
                "    AND `booking`.`event` = CAST(:event AS SIGNED)\n"
-               "ORDER BY REPLACE(LOWER(CONVERT(`customer`.`name` USING utf8mb4)) COLLATE "
-               "utf8mb4_bin, 'ß', 'ss') DESC, `customer`.`id`, `booking`.`id`\n"
+               "ORDER BY CONVERT(`customer`.`name` USING utf8mb4) COLLATE utf8mb4_unicode_520_ci "
+               "DESC, CAST(REPLACE(REPLACE(LOWER(CONVERT(`customer`.`name` USING utf8mb4)) COLLATE "
+               "utf8mb4_bin, 'ẞ', 'ss'), 'ß', 'ss') AS BINARY) DESC, `customer`.`id`, "
+               "`booking`.`id`\n"
                "LIMIT 10");
     assert_sql(shop, DIALECT_ANSI, document,
                "SELECT \"customer\".\"id\" AS \"id\", \"customer\".\"od\"\"d`\" AS \"x\"\n"
@@ -611,20 +614,20 @@ static void documents_are_bounded(void **state)
         condition = json_pack("{s:o}", "not", condition);
     json_t *document = json_pack("{s:s, s:[{s:s}], s:o}", "from", "customer", "fields", "field",
                                  "customer.id", "where", condition);
-    assert_null(builder_sql_on(document, DIALECT_SQLITE, shop->tables, today, &error));
+    assert_null(builder_sql(document, DIALECT_SQLITE, shop->tables, today, &error));
     assert_non_null(strstr(error.message, "nested more than 20 deep"));
     json_t *many = json_array();
     for (int i = 0; i < 1001; i++)
         json_array_append_new(many, json(IS("id", ">", ",'value':0")));
     json_object_set_new(document, "where", json_pack("{s:o}", "or", many));
-    assert_null(builder_sql_on(document, DIALECT_SQLITE, shop->tables, today, &error));
+    assert_null(builder_sql(document, DIALECT_SQLITE, shop->tables, today, &error));
     assert_non_null(strstr(error.message, "more than 1000"));
     FREE_CLEAN char *large = memory_new(1 << 20);
     memset(large, 'a', (1 << 20) - 1);
     json_object_set_new(
         document, "where",
         json_pack("{s:s, s:s, s:s}", "field", "customer.name", "is", "=", "value", large));
-    assert_null(builder_sql_on(document, DIALECT_SQLITE, shop->tables, today, &error));
+    assert_null(builder_sql(document, DIALECT_SQLITE, shop->tables, today, &error));
     assert_string_equal(error.message, "where.value: the value is longer than 16384 bytes");
     json_decref(document);
 }
@@ -829,7 +832,7 @@ static void hostile_documents_never_become_sql(void **state)
         struct error error = {0};
         json_t *document = any_document();
         enum source_dialect dialect = i % 2 ? DIALECT_SQLITE : (enum source_dialect)any(4);
-        json_t *answer = builder_sql_on(document, dialect, shop->tables, today, &error);
+        json_t *answer = builder_sql(document, dialect, shop->tables, today, &error);
         if (answer) {
             accepted++;
             assert_tame(shop, answer, dialect);

@@ -204,7 +204,7 @@ static void assert_refused(const json_t *tables, const char *built, const char *
     for (size_t i = 0; i < sizeof dialects / sizeof *dialects; i++) {
         struct error error;
         json_t *document = parse(built);
-        json_t *answer = builder_sql(document, dialects[i], tables, &error);
+        json_t *answer = builder_sql(document, dialects[i], tables, date_today(), &error);
         if (answer)
             fail_msg("%s became %s", built, text(answer, "sql"));
         assert_non_null(strstr(error.message, hidden));
@@ -260,7 +260,7 @@ static void built_queries_join_along_the_catalogue(void **state)
     json_t *tables = apply("{" JOIN "}");
     json_t *built = parse("{\"from\": \"orders\", \"joins\": [{\"table\": \"customers\"}], "
                           "\"fields\": [{\"field\": \"customers.email\", \"as\": \"an\"}]}");
-    json_t *answer = builder_sql(built, DIALECT_SQLITE, tables, &error);
+    json_t *answer = builder_sql(built, DIALECT_SQLITE, tables, date_today(), &error);
     assert_non_null(answer);
     assert_non_null(strstr(text(answer, "sql"), "ON \"orders\".\"customer_id\" = "
                                                 "\"customers\".\"customer_id\""));
