@@ -63,9 +63,23 @@ def test_short_columns_alone_are_read_in_blocks_and_give_the_same(database):
     assert got == [[n, str(n), "2026-01-02" if n % 3 == 0 else None] for n in range(1, 2501)]
 
 
-@on("postgres")
-def test_a_zoned_timestamp_comes_in_utc(database):
-    assert rows(database, "SELECT TIMESTAMPTZ '2026-11-24 14:05:09+01'")[0] == ["2026-11-24 13:05:09Z"]
+@on(*SERVERS, "psqlodbc")
+def test_a_moment_comes_in_utc_whatever_zone_the_server_is_in(database):
+    zoned = database.pick(None, "TIMESTAMPTZ(6)", "TIMESTAMP(6)")
+    database.run(f"CREATE TABLE t (id INTEGER PRIMARY KEY, wann {zoned}, uhr TIMESTAMP(6) NULL);".replace(
+        "uhr TIMESTAMP", database.pick(None, "uhr TIMESTAMP", "uhr DATETIME")))
+    # Both servers are in the zone of Central Europe.
+    database.run("INSERT INTO t VALUES (1, '2026-11-24 14:05:09.5', '2026-11-24 14:05:09.5'), (2, '2026-11-24 00:30:00', NULL)")
+    expected = [["2026-11-24 13:05:09.5Z", "2026-11-24 14:05:09.5"], ["2026-11-23 23:30:00Z", None]]
+    assert rows(database, "SELECT wann, uhr FROM t ORDER BY id") == expected
+    assert rows(database, "SELECT MAX(wann) AS wann, MAX(uhr) AS uhr FROM t GROUP BY id ORDER BY id") == expected
+
+
+@on(*SERVERS, "psqlodbc", "sqlite")
+def test_a_number_of_four_bytes_is_what_it_is_shown_as(database):
+    database.run(f"CREATE TABLE t (note {database.pick('FLOAT', 'REAL', 'FLOAT')}); INSERT INTO t VALUES (0.1), (16777217), (-0.7), (1e30)")
+    got = sorted(row[0] for row in rows(database, "SELECT note FROM t"))
+    assert got == [-0.7, 0.1, database.pick(16777217, 16777216, 16777216), 1e30]
 
 
 @on("mariadb")
