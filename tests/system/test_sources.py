@@ -14,7 +14,7 @@ import urllib.parse
 import pytest
 
 import northwind
-from conftest import PATIENCE, SANITIZED, until
+from conftest import BUILD, PATIENCE, SANITIZED, until
 from databases import DRIVERS, SERVERS, Database, Reader, ask, database, on, on_each, refusal, request, rows, site_on  # noqa: F401
 from servers import PASSWORD, mariadb, postgres  # noqa: F401  (fixtures)
 
@@ -243,6 +243,27 @@ def test_a_missing_column_or_table_comes_with_the_nearest(database):
 
 
 @on_each
+def test_keys_that_are_missing_null_or_twice(database, tmp_path):
+    database.run("CREATE TABLE k (id INTEGER, name VARCHAR(20)); INSERT INTO k VALUES (1, 'a'), (2, 'b'), (2, 'c'), (NULL, 'd')")
+    message = refusal(database, "SELECT id, name FROM k", mode="snapshot", key="Id", out=tmp_path / "1.rows.db")
+    assert "the key column »Id« of group »g« is not in its query (»id«?)" in message and not list(tmp_path.glob("*rows*"))
+    answer = ask(database, "snapshot", "SELECT id, name FROM k ORDER BY name", key="id", out=tmp_path / "1.rows.db")
+    assert answer["ok"] and answer["recipients"] == 2 and answer["left_out"] == {"duplicate": 1, "no key": 1}, answer
+
+
+@on_each
+def test_a_clash_of_types_is_the_databases_to_tell(database):
+    """PostgreSQL refuses to compare a text with a number; the others convert."""
+    database.run("CREATE TABLE k (id INTEGER, name VARCHAR(20)); INSERT INTO k VALUES (1, '5')")
+    query = "SELECT id FROM k\nWHERE name = 5"
+    if database.is_postgres:
+        message = refusal(database, query)
+        assert "operator does not exist" in message and ("line 2" in message or database.kind == "psqlodbc"), message
+    else:
+        assert rows(database, query) == [[1]]
+
+
+@on_each
 def test_what_cannot_be_reached_says_so(database):
     if database.kind == "sqlite":
         database.source["path"] += "x"
@@ -288,16 +309,6 @@ def test_a_server_that_never_speaks_is_given_up(tmp_path, driver, connection):
         assert time.monotonic() - begun < 10 * PATIENCE
 
 
-@on_each
-def test_a_slow_query_ends_at_its_time_limit(database):
-    many = database.series(30_000)
-    begun = time.monotonic()
-    message = refusal(database, f"SELECT count(*) AS id FROM {many} AS a, {many} AS b WHERE (a.n * 7 + b.n * 3) % 11 = 5",
-                      time_limit_us=1_000_000)
-    assert "time_limit" in message and "1 s" in message, message
-    assert time.monotonic() - begun < 8 * PATIENCE
-
-
 def slow_rows(database):
     """A query whose rows take a while, the first of them at once where the server hands on rows as they come."""
     return (f"SELECT s.n AS id, (SELECT count(*) FROM {database.series(20_000)} AS b WHERE b.n % 7 = s.n % 7) AS z "
@@ -312,6 +323,28 @@ def running_statement(database):
         found = database.server.sql(f"SELECT pid FROM pg_stat_activity WHERE usename = 'reader' AND datname = '{database.name}' "
                                     "AND state = 'active' AND now() - query_start > interval '0.3 s'")
     return found.split()[0] if found.split() else None
+
+
+@on_each
+def test_a_slow_query_ends_at_its_time_limit(database):
+    many = database.series(30_000)
+    begun = time.monotonic()
+    message = refusal(database, f"SELECT count(*) AS id FROM {many} AS a, {many} AS b WHERE (a.n * 7 + b.n * 3) % 11 = 5",
+                      time_limit_us=1_000_000)
+    assert "time_limit" in message and "1 s" in message, message
+    assert time.monotonic() - begun < 8 * PATIENCE
+    if database.server:  # nor does it go on for nobody
+        until(lambda: not running_statement(database), 5, "the server to have ended it")
+
+
+@on(*SERVERS, "psqlodbc")
+def test_a_query_of_a_reader_that_dies_ends_on_the_server(database):
+    reader = Reader(request(database, "rows", slow_rows(database)))
+    until(lambda: running_statement(database), 20, "the query to run")
+    reader.process.kill()
+    reader.process.communicate()
+    reader.watch.join()
+    until(lambda: not running_statement(database), 30, "the server to have noticed")
 
 
 @on(*SERVERS, "psqlodbc")
@@ -533,6 +566,30 @@ def test_hostile_names_and_values_go_through_a_run(database, new_site):
     for number in (1, 2):
         assert f"Guten Tag {HOSTILE[number]}!" in letter(KEYS[number - 1])
     assert database.kind != "sqlite" or sqlite3.connect(database.file).execute(f"SELECT count(*) FROM {database.name_of(table)}").fetchone() == (9,)
+
+
+@on(*SERVERS)
+def test_a_server_killed_while_a_campaign_starts_leaves_it_as_it_was(database, new_site):
+    site = site_on(new_site, database)
+    site.query(sql=slow_rows(database), source="shop")
+    site.campaign("C", [{"name": "eins", "action": "null", "parameters": {"journal": site.act_file}}])
+    before = site.api("GET", "/v1/campaigns/C")
+    starting = subprocess.Popen([BUILD / "campaignctl", "--socket", site.socket, "campaign", "start", "C"], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+    until(lambda: running_statement(database), 20, "the query to run")
+    database.server.kill()
+    try:
+        _, told = starting.communicate(timeout=30 * PATIENCE)
+        assert starting.returncode == 1 and "shop" in told and ("connection" in told or "server" in told), told
+        (run,) = site.api("GET", "/v1/runs")
+        after = site.api("GET", "/v1/campaigns/C")
+        assert run["state"] == after["last_run"]["state"] == "failed" and {**after, "last_run": None} == before
+        assert [file.name for file in site.state.rglob("*") if "rows" in file.name or file.name == "1.db"] == []
+        site.restart()  # nor does it need its sources to start
+        assert site.api("POST", "/v1/sources/shop/test")["ok"] is False
+    finally:
+        database.server.start()
+    assert site.api("POST", "/v1/sources/shop/test")["ok"] is True
 
 
 # ---- one built query, the same recipients everywhere
