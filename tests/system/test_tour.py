@@ -1,10 +1,10 @@
-"""docs/tour.md is true: its commands are run as they stand and in their order, and print what the page says.
+"""docs/tour.md and docs/queries.md are true: their commands are run as they stand and in their order, and print what the page says.
 
 Blocks marked `sh` are run; in those marked `console` commands stand after "$ " (and "> ", where they go on) and below them what they
 print. Times, sizes and rates differ from run to run. A line "…" stands for any lines, "…" in a line for anything.
 
-`python3 tests/system/test_tour.py` runs the page, too, and writes into it what it printed where that is something else; it needs PGHOST,
-PGUSER and PGPASSWORD.
+`python3 tests/system/test_tour.py` runs the pages, too, and writes into them what was printed where that is something else; it needs
+PGHOST, PGUSER and PGPASSWORD. With names of pages it runs those alone.
 """
 import difflib
 import os
@@ -21,13 +21,13 @@ from conftest import BUILD, PATIENCE
 from servers import OWNER_PASSWORD, postgres  # noqa: F401  (a fixture)
 
 TOP = pathlib.Path(__file__).parents[2]
-PAGE = TOP / "docs" / "tour.md"
+DOCS = TOP / "docs"
 MARK = "=== tour"
 SECONDS = 120
 CHANGING = [  # what, and what stands for it in both texts
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME"),
     (r"\b20\d\d-\d\d-\d\d\b", "DAY"),
-    (r" after \d+ s", " after TIME"),
+    (r" after \d+ m?s", " after TIME"),
     (r"[\d,]+( bytes|  +TIME)", "SIZE\\1"),
     (r"  +", "  "),
 ]
@@ -114,18 +114,25 @@ def short_folder():
 
 
 def test_the_tour_prints_what_its_page_says(short_folder, postgres):  # noqa: F811
-    steps = commands(PAGE.read_text(encoding="utf-8"))
-    assert len(steps) > 40
-    outputs = run(steps, short_folder, environment(short_folder, PGHOST=str(postgres.folder), PGUSER="owner",
-                                                   PGPASSWORD=OWNER_PASSWORD))
+    check_page("tour.md", 40, short_folder, PGHOST=str(postgres.folder), PGUSER="owner", PGPASSWORD=OWNER_PASSWORD)
+
+
+def test_queries_print_what_their_page_says(short_folder):
+    check_page("queries.md", 20, short_folder)
+
+
+def check_page(name, least, folder, **server):
+    steps = commands((DOCS / name).read_text(encoding="utf-8"))
+    assert len(steps) > least
+    outputs = run(steps, folder, environment(folder, **server))
     for step, printed in zip(steps, outputs):
         said = step.printed or []
-        assert agree(said, printed), f"docs/tour.md, line {step.first_line + 1}: {step.text}" + "\n".join(
+        assert agree(said, printed), f"docs/{name}, line {step.first_line + 1}: {step.text}" + "\n".join(
             difflib.unified_diff(same_each_time(said), same_each_time(printed), "the page says", "it printed", lineterm=""))
 
 
-def write_page():
-    text = PAGE.read_text(encoding="utf-8")
+def write_page(name):
+    text = (DOCS / name).read_text(encoding="utf-8")
     lines, steps = text.splitlines(), commands(text)
     with tempfile.TemporaryDirectory(prefix="cd-") as folder:
         outputs = run(steps, folder, environment(pathlib.Path(folder)))
@@ -134,8 +141,9 @@ def write_page():
             lines[step.lines.start:step.lines.stop] = [line.rstrip() for line in printed]
         elif step.printed is None and printed:
             print(f"line {step.first_line + 1} should print nothing, but: {printed}", file=sys.stderr)
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (DOCS / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write_page()
+    for page in sys.argv[1:] or ("tour.md", "queries.md"):
+        write_page(page)
