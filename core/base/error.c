@@ -6,13 +6,14 @@
 
 #include "base/text.h"
 
-/* One line, cut at a character's end. */
+/* One line, cut at a character's end; what a database says may be in any encoding. */
 __attribute__((format(printf, 2, 0))) static void fill(
     char message[sizeof((struct error *)0)->message], const char *format, va_list arguments)
 {
     size_t size = sizeof((struct error *)0)->message;
     if (vsnprintf(message, size, format, arguments) >= (int)size)
         text_cut_utf8(message, size - 1);
+    text_mend_utf8(message);
     for (char *c = message; *c; c++)
         if (*c == '\n' || *c == '\r')
             *c = ' ';

@@ -39,6 +39,19 @@ bool text_is_utf8(const char *data, size_t size)
     return true;
 }
 
+void text_mend_utf8(char *text)
+{
+    for (size_t left = strlen(text); left;) {
+        size_t length = character((unsigned char *)text, left);
+        if (!length) {
+            *text = '?';
+            length = 1;
+        }
+        text += length;
+        left -= length;
+    }
+}
+
 void text_cut_utf8(char *text, size_t size)
 {
     size_t length = strnlen(text, size);

@@ -12,6 +12,9 @@
 /* Is this valid UTF-8 (RFC 3629: no overlong forms, no surrogates)? */
 bool text_is_utf8(const char *data, size_t size);
 
+/* Put ? in place of each byte that belongs to no character. */
+void text_mend_utf8(char *text);
+
 /* Cut a zero-terminated text that may have been cut inside a character, so that at most `size`
  * bytes of whole ones stay. */
 void text_cut_utf8(char *text, size_t size);

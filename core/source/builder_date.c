@@ -19,6 +19,12 @@ static int days_in_month(int year, int month)
     return days[month - 1] + (month == 2 && date_is_leap(year));
 }
 
+bool date_exists(struct date date)
+{
+    return date.year >= 1 && date.year <= 9999 && date.month >= 1 && date.month <= 12 &&
+           date.day >= 1 && date.day <= days_in_month(date.year, date.month);
+}
+
 bool date_read(const char *text, struct date *date)
 {
     static const char form[] = "dddd-dd-dd";
@@ -28,8 +34,7 @@ bool date_read(const char *text, struct date *date)
         if (form[i] == 'd' ? !isdigit((unsigned char)text[i]) : text[i] != form[i])
             return false;
     sscanf(text, "%4d-%2d-%2d", &date->year, &date->month, &date->day);
-    return date->year >= 1 && date->month >= 1 && date->month <= 12 && date->day >= 1 &&
-           date->day <= days_in_month(date->year, date->month);
+    return date_exists(*date);
 }
 
 void date_write(char target[DATE_SIZE], struct date date)

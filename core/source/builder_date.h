@@ -1,4 +1,4 @@
-/* Days of the Gregorian calendar, for conditions that count from today; nothing of clocks or zones. */
+/* Days of the Gregorian calendar, as they are written and counted; nothing of clocks or zones. */
 #ifndef CAMPAIGND_SOURCE_BUILDER_DATE_H
 #define CAMPAIGND_SOURCE_BUILDER_DATE_H
 
@@ -9,6 +9,8 @@ struct date {
 };
 
 #define DATE_SIZE 11 /* "2026-11-24" */
+
+bool date_exists(struct date date); /* not so 29 February 2026 */
 
 /* "2026-11-24", a day that exists, and nothing after it. */
 bool date_read(const char *text, struct date *date);

@@ -19,18 +19,9 @@
 
 const char *dialect_quoted(struct builder *builder, const char *name)
 {
-    char mark = builder->dialect == DIALECT_MYSQL ? '`' : '"';
-    char *quoted = arena_alloc(builder->arena, 2 * strlen(name) + 3);
-    char *end = quoted;
-    *end++ = mark;
-    for (; *name; name++) {
-        if (*name == mark)
-            *end++ = mark;
-        *end++ = *name;
-    }
-    *end++ = mark;
-    *end = '\0';
-    return quoted;
+    BUFFER_CLEAN struct buffer quoted = {0};
+    source_quote(&quoted, builder->dialect, name);
+    return arena_text(builder->arena, quoted.data);
 }
 
 /* »schema.table« are two names, where the point is not the table's own. */

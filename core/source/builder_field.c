@@ -1,8 +1,8 @@
 /* Tables and columns by the names in a document. */
 #include <string.h>
 
-#include "base/suggest.h"
 #include "source/builder_internal.h"
+#include "source/reading.h"
 
 const char *builder_type_in_english(enum source_type type)
 {
@@ -66,22 +66,13 @@ static const json_t *named(const json_t *list, const char *name)
     return NULL;
 }
 
-static const char *nearest(struct builder *builder, const json_t *list, const char *name)
-{
-    size_t count = json_array_size(list);
-    const char **names = arena_alloc(builder->arena, (count + 1) * sizeof *names);
-    for (size_t i = 0; i < count; i++)
-        names[i] = name_of(json_array_get(list, i));
-    return suggest_nearest(name, names, count);
-}
-
 const json_t *builder_table_named(struct builder *builder, const char *name)
 {
     char shown[PLACE_SHOWN];
     const json_t *table = named(builder->tables, name);
     if (table)
         return table;
-    const char *near = nearest(builder, builder->tables, name);
+    const char *near = reading_nearest(builder->tables, name);
     place_failed(
         &builder->place,
         near ? error_say(builder->error, ERROR_INPUT, "there is no table »%s«; did you mean »%s«?",
@@ -140,7 +131,7 @@ static const char *nearest_of_all(struct builder *builder, const char *name)
             json_array_append_new(all, json_pack("{s:s++}", "name", builder->used[i].alias, ".",
                                                  name_of(json_array_get(columns, j))));
     }
-    const char *near = nearest(builder, all, name);
+    const char *near = reading_nearest(all, name);
     size_t i;
     json_t *column;
     json_array_foreach(all, i, column) { /* a column's name alone */
@@ -178,7 +169,7 @@ int builder_column(struct builder *builder, const char *name, struct column *col
     if (builder->columns) {
         const json_t *described = named(builder->columns, name);
         if (!described)
-            return refuse_column(builder, name, nearest(builder, builder->columns, name));
+            return refuse_column(builder, name, reading_nearest(builder->columns, name));
         *column = builder_column_in(builder, NULL, described);
         return 0;
     }

@@ -1,28 +1,21 @@
 #include "source/catalogue.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/memory.h"
-#include "base/suggest.h"
 #include "base/text.h"
+#include "source/reading.h"
 
 /* ---- names ---- */
-
-static const char *name_of(const json_t *object)
-{
-    const char *name = json_string_value(json_object_get(object, "name"));
-    return name ? name : "";
-}
 
 static json_t *named(const json_t *list, const char *name)
 {
     size_t index;
     json_t *element;
     json_array_foreach((json_t *)list, index, element)
-        if (name && strcmp(name_of(element), name) == 0)
+        if (name && strcmp(reading_text(element, "name"), name) == 0)
             return element;
     return NULL;
 }
@@ -68,7 +61,7 @@ static void apply_to_table(json_t *table, const json_t *entry, bool unlisted_hid
     copy_texts(table, entry);
     for (size_t i = json_array_size(columns); i-- > 0;) {
         json_t *column = json_array_get(columns, i);
-        const json_t *own = entry_of(entries, name_of(column));
+        const json_t *own = entry_of(entries, reading_text(column, "name"));
         if (is_hidden(own, hide))
             json_array_remove(columns, i);
         else
@@ -119,7 +112,7 @@ void catalogue_apply(json_t *tables, const json_t *catalogue)
         return;
     for (size_t i = json_array_size(tables); i-- > 0;) {
         table = json_array_get(tables, i);
-        const json_t *entry = entry_of(entries, name_of(table));
+        const json_t *entry = entry_of(entries, reading_text(table, "name"));
         if (is_hidden(entry, hide))
             json_array_remove(tables, i);
         else
@@ -133,17 +126,6 @@ void catalogue_apply(json_t *tables, const json_t *catalogue)
 
 /* ---- what the source does not have ---- */
 
-static const char *nearest(const json_t *list, const char *name)
-{
-    size_t count = json_array_size(list);
-    const char **names = memory_array(count + 1, sizeof *names);
-    for (size_t i = 0; i < count; i++)
-        names[i] = name_of(json_array_get(list, i));
-    const char *found = suggest_nearest(name, names, count);
-    free(names);
-    return found;
-}
-
 /* As entry_of() finds it, or, where a statement is made of the name, just so. */
 static const json_t *find(const json_t *list, const char *name, bool just_so)
 {
@@ -151,14 +133,14 @@ static const json_t *find(const json_t *list, const char *name, bool just_so)
     json_t *element;
     const json_t *exact = named(list, name);
     json_array_foreach((json_t *)list, index, element)
-        if (!exact && !just_so && strcasecmp(name_of(element), name) == 0)
+        if (!exact && !just_so && strcasecmp(reading_text(element, "name"), name) == 0)
             return element;
     return exact;
 }
 
 static int is_missing(const char *place, const json_t *list, const char *name, struct error *error)
 {
-    const char *near = nearest(list, name);
+    const char *near = reading_nearest(list, name);
     return error_say(error, ERROR_INPUT,
                      "the catalogue's %s: there is no »%s«%s%s%s; correct the catalogue, else this "
                      "entry hides and shows nothing",

@@ -6,7 +6,6 @@
 #include <strings.h>
 
 #include "base/memory.h"
-#include "base/suggest.h"
 #include "base/text.h"
 #include "source/builder.h"
 #include "source/condition_types.h"
@@ -56,17 +55,6 @@ char *condition_prefix(const json_t *columns)
     return buffer_steal(&prefix);
 }
 
-static void put_name(struct buffer *sql, const char *name)
-{
-    buffer_text(sql, " AS \"");
-    for (; *name; name++) {
-        if (*name == '"')
-            buffer_char(sql, '"');
-        buffer_char(sql, *name);
-    }
-    buffer_char(sql, '"');
-}
-
 /* Of columns whose names are the same to SQLite the first is seen. */
 static bool was_before(const json_t *columns, size_t index)
 {
@@ -93,7 +81,8 @@ static void put_columns(struct buffer *sql, const json_t *columns, bool empty)
             buffer_printf(sql, ", campaignd_number(%s)", cell);
         else
             buffer_printf(sql, ", %s", cell);
-        put_name(sql, reading_text(column, "name"));
+        buffer_text(sql, " AS ");
+        source_quote(sql, DIALECT_SQLITE, reading_text(column, "name"));
     }
 }
 
@@ -159,21 +148,10 @@ static sqlite3 *open_empty(struct error *error)
     return db;
 }
 
-static const char *nearest_field(const json_t *columns, const char *name)
-{
-    size_t count = json_array_size(columns);
-    const char **names = memory_array(count + 1, sizeof *names);
-    for (size_t i = 0; i < count; i++)
-        names[i] = reading_text(json_array_get(columns, i), "name");
-    const char *nearest = suggest_nearest(name, names, count);
-    free(names);
-    return nearest;
-}
-
 static int no_field(const char *name, const json_t *columns, int line, int column,
                     struct error *error)
 {
-    const char *nearest = nearest_field(columns, name);
+    const char *nearest = reading_nearest(columns, name);
     if (nearest)
         return error_say(error, ERROR_INPUT,
                          "»%s« is no field of the group; is »%s« meant? (line %d, column %d)",

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "source/builder_date.h"
 #include "source/reading.h"
 #include "source/source.h"
 
@@ -89,14 +90,10 @@ static int two_digits(const char *text)
 
 static bool is_date(const char **text, size_t *length)
 {
-    static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    const char *date = *text;
-    if (!takes(text, length, "9999-99-99"))
-        return false;
-    int year = atoi(date), month = two_digits(date + 5), day = two_digits(date + 8);
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1] &&
-           (month != 2 || day < 29 || leap);
+    struct date date;
+    char day[DATE_SIZE];
+    text_copy(day, sizeof day, *text);
+    return takes(text, length, "9999-99-99") && date_read(day, &date);
 }
 
 static bool is_time(const char **text, size_t *length)

@@ -5,7 +5,6 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "base/suggest.h"
 #include "source/arrival.h"
 #include "source/reading.h"
 #include "source/rows.h"
@@ -48,21 +47,10 @@ static json_t *column_json(const char *name, const char *type, const json_t *gro
                      reading_text(field, "label_en"));
 }
 
-static const char *nearest_column(const json_t *columns, const char *name)
-{
-    size_t count = json_array_size(columns);
-    const char **names = memory_array(count + 1, sizeof *names);
-    for (size_t i = 0; i < count; i++)
-        names[i] = reading_text(json_array_get(columns, i), "name");
-    const char *nearest = suggest_nearest(name, names, count);
-    free(names);
-    return nearest;
-}
-
 static int no_key_column(const json_t *columns, const json_t *group, struct error *error)
 {
     const char *key = reading_text(group, "key");
-    const char *nearest = nearest_column(columns, key);
+    const char *nearest = reading_nearest(columns, key);
     return error_say(error, ERROR_INPUT,
                      "the key column »%s« of group »%s« is not in its query%s%s%s; add it to the "
                      "SELECT, or name another as the key",
@@ -81,7 +69,7 @@ static int check_fields(const json_t *columns, const json_t *group, struct error
         const char *name = reading_text(field, "name");
         if (fetch_column_named(columns, name) >= 0)
             continue;
-        const char *nearest = nearest_column(columns, name);
+        const char *nearest = reading_nearest(columns, name);
         return error_say(error, ERROR_INPUT,
                          "the field »%s« of group »%s« is no column of its query%s%s%s; correct "
                          "the field or the SELECT",

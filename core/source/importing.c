@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "source/builder_date.h"
 #include "source/guess.h"
 #include "source/rows.h"
 #include "store/sql.h"
@@ -21,15 +22,28 @@
 #define SEPARATORS ",;\t|"
 #define LINES_TO_LOOK_AT 100
 
+struct importing_options {
+    const char *table;
+    const char *encoding; /* NULL: find out */
+    char separator;       /* 0: find out */
+    int64_t max_rows;
+};
+
 /* ---- the encoding ---- */
 
-/* How many bytes are letters that German has beyond ASCII, if the text is in that page. */
-static size_t german_letters(const struct buffer *file, const char *letters)
+/* How many bytes are letters that German has beyond ASCII, if the text is in that page: small ones
+ * within a word, where no page has its quotation marks. */
+static size_t german_letters(const struct buffer *file, const char *small, const char *capitals)
 {
     size_t count = 0;
-    for (size_t i = 0; i < file->size; i++)
-        count += (unsigned char)file->data[i] >= 0x80 &&
-                 memchr(letters, file->data[i], strlen(letters)) != NULL;
+    for (size_t i = 0; i < file->size; i++) {
+        if ((unsigned char)file->data[i] < 0x80)
+            continue;
+        bool within = i && isalpha((unsigned char)file->data[i - 1]) && i + 1 < file->size &&
+                      isalpha((unsigned char)file->data[i + 1]);
+        count += memchr(capitals, file->data[i], strlen(capitals)) ||
+                 (within && memchr(small, file->data[i], strlen(small)));
+    }
     return count;
 }
 
@@ -54,10 +68,17 @@ static const char *encoding_of(const struct buffer *file)
 {
     if (text_is_utf8(file->data, file->size))
         return "UTF-8";
-    /* ä ö ü Ä Ö Ü ß in either page */
-    size_t windows = german_letters(file, "\xe4\xf6\xfc\xc4\xd6\xdc\xdf");
-    size_t dos = german_letters(file, "\x84\x94\x81\x8e\x99\x9a\xe1");
+    /* ä ö ü ß Ä Ö Ü in either page */
+    size_t windows = german_letters(file, "\xe4\xf6\xfc\xdf", "\xc4\xd6\xdc");
+    size_t dos = german_letters(file, "\x84\x94\x81\xe1", "\x8e\x99\x9a");
     return dos > windows ? "CP850" : "WINDOWS-1252";
+}
+
+/* Not »ASCII//IGNORE«, which would leave out what does not fit. */
+static bool is_encoding_name(const char *name)
+{
+    return !name[strspn(name,
+                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")];
 }
 
 /* The system's converters are files of its own, which a sandbox hides. Those that are in use stay. */
@@ -66,17 +87,19 @@ void importing_load(const char *wanted)
     static iconv_t kept[5];
     const char *const encodings[] = {"WINDOWS-1252", "CP850", "UTF-16LE", "UTF-16BE", wanted};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        if (encodings[i])
+        if (encodings[i] && is_encoding_name(encodings[i]))
             kept[i] = iconv_open("UTF-8", encodings[i]);
 }
 
 static int convert(struct buffer *file, const char *encoding, struct error *error)
 {
-    iconv_t converter = iconv_open("UTF-8", encoding);
+    iconv_t converter = is_encoding_name(encoding) ? iconv_open("UTF-8", encoding) : (iconv_t)-1;
+    char shown[64];
+    text_copy(shown, sizeof shown, encoding);
     if (converter == (iconv_t)-1)
         return error_say(
-            error, ERROR_INPUT, "there is no encoding »%.60s«; usual are UTF-8 and WINDOWS-1252",
-            "Es gibt keine Kodierung »%.60s«; üblich sind UTF-8 und WINDOWS-1252.", encoding);
+            error, ERROR_INPUT, "there is no encoding »%s«; usual are UTF-8 and WINDOWS-1252",
+            "Es gibt keine Kodierung »%s«; üblich sind UTF-8 und WINDOWS-1252.", shown);
     struct buffer text = {0};
     char *from = file->data;
     size_t left = file->size, result = 0;
@@ -123,7 +146,7 @@ static const char *bad_line(const struct buffer *file, int64_t *number)
 static int check_text(const struct buffer *file, struct error *error)
 {
     int64_t number;
-    if (text_is_utf8(file->data, file->size) && !memchr(file->data, '\0', file->size))
+    if (text_is_utf8(file->data, file->size) && !memchr(buffer_string(file), '\0', file->size))
         return 0;
     const char *line = bad_line(file, &number), *end = file->data + file->size;
     const char *next = memchr(line, '\n', (size_t)(end - line));
@@ -141,11 +164,11 @@ static int check_text(const struct buffer *file, struct error *error)
                      (long long)number);
 }
 
-/* The file as UTF-8: its encoding, or NULL. */
+/* The file as UTF-8: its encoding, or NULL. What it begins with goes before what is `wanted`. */
 static const char *to_utf8(struct buffer *file, const char *wanted, struct error *error)
 {
     const char *marked = encoding_by_mark(file);
-    const char *encoding = wanted ? wanted : marked ? marked : encoding_of(file);
+    const char *encoding = marked ? marked : wanted ? wanted : encoding_of(file);
     if (strcasecmp(encoding, "UTF-8") != 0 && convert(file, encoding, error) != 0)
         return NULL;
     return check_text(file, error) == 0 ? encoding : NULL;
@@ -163,7 +186,7 @@ struct parser {
     char separator;
     int64_t line;        /* of what comes next, from 1 */
     int64_t record_line; /* where the present record begins */
-    struct cell cells[ROWS_COLUMNS_MAX + 1];
+    struct cell cells[ROWS_COLUMNS_MAX];
     unsigned count;
     struct buffer text; /* of the present record */
 };
@@ -236,7 +259,7 @@ static void place_cells(struct parser *parser, const size_t *lengths)
 /* 1 a record, 0 the end, -1. */
 static int next_record(struct parser *parser, struct error *error)
 {
-    size_t lengths[ROWS_COLUMNS_MAX + 1];
+    size_t lengths[ROWS_COLUMNS_MAX];
     while (parser->at < parser->end && (*parser->at == '\n' || *parser->at == '\r'))
         take_line_end(parser);
     if (parser->at == parser->end)
@@ -246,13 +269,16 @@ static int next_record(struct parser *parser, struct error *error)
     buffer_clear(&parser->text);
     for (;;) {
         if (parser->count >= ROWS_COLUMNS_MAX)
-            return cannot_parse(parser, "more than 500 columns", "mehr als 500 Spalten", error);
+            return cannot_parse(parser, "more than 500 columns; leave some out",
+                                "mehr als 500 Spalten; einige weglassen", error);
         if (take_cell(parser, &lengths[parser->count]) != 0)
-            return cannot_parse(parser, "a quotation mark is opened and never closed",
-                                "Ein Anführungszeichen wird geöffnet und nie geschlossen.", error);
-        if (lengths[parser->count] > CELL_MAXIMUM)
-            return cannot_parse(parser, "it is longer than 1 MB", "Sie ist länger als 1 MB.",
+            return cannot_parse(parser, "a quotation mark is opened and never closed; close it",
+                                "Ein Anführungszeichen wird geöffnet und nie geschlossen; es "
+                                "schließen.",
                                 error);
+        if (lengths[parser->count] > CELL_MAXIMUM)
+            return cannot_parse(parser, "it is longer than 1 MB; shorten it",
+                                "Sie ist länger als 1 MB; kürzen.", error);
         parser->count++;
         if (parser->at == parser->end || *parser->at != parser->separator)
             break;
@@ -271,38 +297,41 @@ static void begin_at(struct parser *parser, const struct buffer *file, char sepa
     parser->line = 1;
 }
 
-/* How a separator cuts the first lines: the first one's cells, and whether all have as many. */
-static unsigned cut(struct parser *parser, const struct buffer *file, char separator, bool *alike)
+/* How well a separator cuts the first lines. */
+struct cut {
+    unsigned cells; /* of the first line, which names the columns; 0: it cannot be read */
+    enum { SOME_HAVE_MORE, SOME_HAVE_FEWER, ALL_ALIKE } lines;
+};
+
+static struct cut cut_with(struct parser *parser, const struct buffer *file, char separator)
 {
     struct error ignored;
-    unsigned cells = 0;
-    int more = 1;
-    *alike = true;
+    struct cut cut = {0, ALL_ALIKE};
     begin_at(parser, file, separator);
-    for (int i = 0; i < LINES_TO_LOOK_AT && *alike && more == 1; i++) {
-        more = next_record(parser, &ignored);
-        cells = i ? cells : parser->count;
-        *alike = more == 0 || (i && more < 0) || (more == 1 && parser->count == cells);
+    for (int i = 0; i < LINES_TO_LOOK_AT && next_record(parser, &ignored) == 1; i++) {
+        if (!i)
+            cut.cells = parser->count;
+        else if (parser->count > cut.cells)
+            cut.lines = SOME_HAVE_MORE;
+        else if (parser->count < cut.cells && cut.lines == ALL_ALIKE)
+            cut.lines = SOME_HAVE_FEWER;
     }
-    return cells;
+    return cut;
 }
 
-/* The one that cuts all lines alike; if there is none, one that cuts the names, so that the line that
- * is wrong is found. */
+/* Of those that cut the first line at all. Where none fits all lines, one that cuts it has still to
+ * be told, so that the line that does not fit can be named. */
 static char find_separator(struct parser *parser, const struct buffer *file)
 {
     char best = ',';
-    unsigned most = 0;
-    int best_rank = -1;
+    struct cut most = {0};
     for (const char *separator = SEPARATORS; *separator; separator++) {
-        bool alike;
-        unsigned cells = cut(parser, file, *separator, &alike);
-        int rank = (cells > 1 ? 2 : 0) + alike;
-        if (rank < best_rank || (rank == best_rank && cells <= most))
+        struct cut cut = cut_with(parser, file, *separator);
+        if (cut.cells < 2 || cut.lines < most.lines ||
+            (cut.lines == most.lines && cut.cells <= most.cells))
             continue;
+        most = cut;
         best = *separator;
-        best_rank = rank;
-        most = cells;
     }
     return best;
 }
@@ -313,8 +342,10 @@ struct column {
     char name[NAME_MAXIMUM + 1];
     char *example;
     bool filled; /* any value at all */
-    bool integer, point, comma, iso_date, german_date;
-    bool groups; /* 1.234 or 1,234: could be either */
+    bool integer, iso_date, german_date;
+    bool point, comma;               /* every value is a number written so */
+    bool surely_point, surely_comma; /* and one of them can be no other */
+    enum source_type type;           /* once all were looked at */
 };
 
 static bool is_integer(const char *text)
@@ -324,16 +355,19 @@ static bool is_integer(const char *text)
     return digits && digits <= 18 && !text[digits] && (digits == 1 || *text != '0');
 }
 
-/* A number with `mark` before its decimals and, perhaps, `group` between its thousands. *groups is
- * set if the mark may as well be one between thousands. */
-static bool is_decimal(const char *text, char mark, char group, bool *ambiguous)
+#define EXACT_DIGITS 15 /* more are rounded in an SQLite number */
+
+/* A number with `mark` before its decimals and, perhaps, `group` between its thousands. *surely is
+ * set if it has decimals and its mark cannot be one between thousands. */
+static bool is_decimal(const char *text, char mark, char group, bool *surely)
 {
     text += *text == '-';
+    bool begins_with_zero = *text == '0';
     size_t run = strspn(text, "0123456789"), whole = run;
-    if (!run || (run > 1 && *text == '0'))
+    if (!run || (run > 1 && begins_with_zero))
         return false;
     bool grouped = text[run] == group;
-    if (grouped && run > 3)
+    if (grouped && (run > 3 || begins_with_zero))
         return false;
     while (text[run] == group) {
         text += run + 1;
@@ -342,73 +376,50 @@ static bool is_decimal(const char *text, char mark, char group, bool *ambiguous)
             return false;
         whole += run;
     }
-    if (whole > 15)
-        return false;
     if (!text[run])
-        return !grouped;
+        return whole <= EXACT_DIGITS;
     if (text[run] != mark)
         return false;
     size_t decimals = strspn(text + run + 1, "0123456789");
-    *ambiguous |= !grouped && decimals == 3 && whole <= 3;
-    return decimals && decimals <= 10 && !text[run + 1 + decimals];
+    *surely |= grouped || begins_with_zero || decimals != 3 || whole > 3;
+    return decimals && whole + decimals <= EXACT_DIGITS && !text[run + 1 + decimals];
 }
 
-static bool is_day(int year, int month, int day)
-{
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return year >= 1 && month >= 1 && month <= 12 && day >= 1 &&
-           day <= days[month - 1] + (month == 2 && leap);
-}
-
-static bool is_iso_date(const char *text)
-{
-    int year, month, day, end = 0;
-    return strlen(text) == 10 && sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &end) == 3 &&
-           end == 10 && is_day(year, month, day);
-}
-
-static bool read_german_date(const char *text, int *year, int *month, int *day)
+static bool read_german_date(const char *text, struct date *date)
 {
     int end = 0;
-    return sscanf(text, "%2d.%2d.%4d%n", day, month, year, &end) == 3 && !text[end] &&
-           strspn(text, "0123456789.") == (size_t)end && *year >= 1000 &&
-           is_day(*year, *month, *day);
+    return sscanf(text, "%2d.%2d.%4d%n", &date->day, &date->month, &date->year, &end) == 3 &&
+           !text[end] && strspn(text, "0123456789.") == (size_t)end && date->year >= 1000 &&
+           date_exists(*date);
 }
 
 static void look_at(struct column *column, const struct cell *cell)
 {
-    int year, month, day;
-    bool ignored = false;
+    struct date date;
     if (!cell->length)
         return;
     if (!column->filled)
         column->example = memory_text(cell->text);
     column->filled = true;
     column->integer = column->integer && is_integer(cell->text);
-    column->point = column->point && is_decimal(cell->text, '.', ',', &column->groups);
-    column->comma = column->comma && is_decimal(cell->text, ',', '.', &ignored);
-    column->groups |= ignored;
-    column->iso_date = column->iso_date && is_iso_date(cell->text);
-    column->german_date = column->german_date && read_german_date(cell->text, &year, &month, &day);
+    column->point = column->point && is_decimal(cell->text, '.', ',', &column->surely_point);
+    column->comma = column->comma && is_decimal(cell->text, ',', '.', &column->surely_comma);
+    column->iso_date = column->iso_date && date_read(cell->text, &date);
+    column->german_date = column->german_date && read_german_date(cell->text, &date);
 }
 
 /* A name that says that its numbers are none. */
 static bool stays_text(const char *name)
 {
-    static const char *const roles[] = {"postcode", "phone", "mobile"};
     struct guessed guessed;
     guess_field(name, SOURCE_TEXT, &guessed);
-    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
-        if (text_equal(guessed.role, roles[i]))
-            return true;
-    return false;
+    return text_equal(guessed.role, "postcode") || text_equal(guessed.format, "telephone");
 }
 
-/* Every value is a number, written in one way, and it is plain which. */
+/* Every value is a number, written in one way, and it is plain which: 1.234 alone may be either. */
 static bool is_decimal_column(const struct column *column)
 {
-    return (column->point || column->comma) && !(column->point && column->comma && column->groups);
+    return (column->point && column->surely_point) || (column->comma && column->surely_comma);
 }
 
 static enum source_type type_of(const struct column *column)
@@ -459,10 +470,10 @@ static void name_column(struct importing *importing, unsigned index, struct cell
 {
     struct column *column = &importing->columns[index];
     char base[NAME_MAXIMUM - 10];
-    trim(cell);
     for (size_t i = 0; i < cell->length; i++)
-        if ((unsigned char)cell->text[i] < ' ')
+        if ((unsigned char)cell->text[i] < ' ' || cell->text[i] == 0x7f)
             cell->text[i] = ' ';
+    trim(cell);
     text_copy(base, sizeof base, cell->text);
     if (!*base)
         snprintf(base, sizeof base, "column_%u", index + 1);
@@ -516,21 +527,12 @@ static int look_at_all(struct importing *importing, struct error *error)
         for (unsigned i = 0; i < importing->parser.count; i++)
             look_at(&importing->columns[i], &importing->parser.cells[i]);
     }
+    for (unsigned i = 0; i < importing->count; i++)
+        importing->columns[i].type = type_of(&importing->columns[i]);
     return more;
 }
 
 /* ---- the table ---- */
-
-static void quote(struct buffer *sql, const char *name)
-{
-    buffer_char(sql, '"');
-    for (; *name; name++) {
-        if (*name == '"')
-            buffer_char(sql, '"');
-        buffer_char(sql, *name);
-    }
-    buffer_char(sql, '"');
-}
 
 static int make_table(struct importing *importing, struct error *error)
 {
@@ -542,13 +544,13 @@ static int make_table(struct importing *importing, struct error *error)
     };
     BUFFER_CLEAN struct buffer make = {0}, insert = {0};
     buffer_text(&make, "CREATE TABLE ");
-    quote(&make, importing->options->table);
+    source_quote(&make, DIALECT_SQLITE, importing->options->table);
     buffer_text(&insert, "INSERT INTO ");
-    quote(&insert, importing->options->table);
+    source_quote(&insert, DIALECT_SQLITE, importing->options->table);
     for (unsigned i = 0; i < importing->count; i++) {
         buffer_text(&make, i ? ", " : " (");
-        quote(&make, importing->columns[i].name);
-        buffer_printf(&make, " %s", declared[type_of(&importing->columns[i])]);
+        source_quote(&make, DIALECT_SQLITE, importing->columns[i].name);
+        buffer_printf(&make, " %s", declared[importing->columns[i].type]);
         buffer_printf(&insert, "%s?%u", i ? ", " : " VALUES (", i + 1);
     }
     buffer_text(&make, ")");
@@ -575,19 +577,18 @@ static void plain_number(struct cell *cell, bool comma)
 static void bind_cell(struct importing *importing, unsigned index, struct cell *cell)
 {
     const struct column *column = &importing->columns[index];
-    int place = (int)index + 1, year, month, day;
-    char date[40];
-    enum source_type type = type_of(column);
+    int place = (int)index + 1;
+    struct date date;
     if (!cell->length) {
         sqlite3_bind_null(importing->insert, place);
         return;
     }
-    if (type == SOURCE_DECIMAL)
+    if (column->type == SOURCE_DECIMAL)
         plain_number(cell, !column->point);
-    if (type == SOURCE_DATE && !column->iso_date &&
-        read_german_date(cell->text, &year, &month, &day)) {
-        snprintf(date, sizeof date, "%04d-%02d-%02d", year, month, day);
-        sqlite3_bind_text(importing->insert, place, date, -1, SQLITE_TRANSIENT);
+    if (column->type == SOURCE_DATE && !column->iso_date && read_german_date(cell->text, &date)) {
+        char written[DATE_SIZE];
+        date_write(written, date);
+        sqlite3_bind_text(importing->insert, place, written, -1, SQLITE_TRANSIENT);
     } else
         sqlite3_bind_text(importing->insert, place, cell->text, (int)cell->length, SQLITE_STATIC);
 }
@@ -625,13 +626,13 @@ static int drop_table(sqlite3 *database, const char *table, struct error *error)
         return found;
     BUFFER_CLEAN struct buffer drop = {0};
     buffer_text(&drop, "DROP TABLE ");
-    quote(&drop, table);
+    source_quote(&drop, DIALECT_SQLITE, table);
     return sql_run(database, buffer_string(&drop), error) == 0 ? 1 : -1;
 }
 
 static bool is_table_name(const char *name)
 {
-    size_t length = name ? strlen(name) : 0;
+    size_t length = strlen(name);
     return length && length <= 63 && isalpha((unsigned char)*name) &&
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
                length &&
@@ -642,13 +643,13 @@ static sqlite3 *open_imports(const char *path, const char *table, struct error *
 {
     sqlite3 *database = NULL;
     if (!is_table_name(table)) {
-        error_say(
-            error, ERROR_INPUT,
-            "»%.80s« is no name for a table: letters, digits and _, a letter first, at most "
-            "63",
-            "»%.80s« ist kein Name für eine Tabelle: Buchstaben, Ziffern und _, ein Buchstabe "
-            "zuerst, höchstens 63.",
-            table ? table : "");
+        char shown[84];
+        text_copy(shown, sizeof shown, table);
+        error_say(error, ERROR_INPUT,
+                  "»%s« is no name for a table: letters, digits and _, a letter first, at most 63",
+                  "»%s« ist kein Name für eine Tabelle: Buchstaben, Ziffern und _, ein Buchstabe "
+                  "zuerst, höchstens 63.",
+                  shown);
         return NULL;
     }
     if (sqlite3_open_v2(path, &database,
@@ -696,7 +697,7 @@ static json_t *columns_json(const struct importing *importing)
         text_copy(example, sizeof example, column->example ? column->example : "");
         json_array_append_new(columns,
                               json_pack("{s:s, s:s, s:s}", "name", column->name, "type",
-                                        source_type_name(type_of(column)), "example", example));
+                                        source_type_name(column->type), "example", example));
     }
     return columns;
 }
@@ -718,8 +719,8 @@ static int import(struct importing *importing, const char *csv_path, const char 
                : write_table(importing, database_path, error);
 }
 
-json_t *importing_run(const char *csv_path, const char *database_path,
-                      const struct importing_options *options, struct error *error)
+static json_t *run(const char *csv_path, const char *database_path,
+                   const struct importing_options *options, struct error *error)
 {
     struct importing *importing = memory_new(sizeof *importing);
     importing->options = options;
@@ -776,5 +777,5 @@ json_t *importing_request(const json_t *request, struct error *error)
     }
     struct importing_options options = {
         .table = table, .encoding = encoding, .separator = *separator, .max_rows = max_rows};
-    return importing_run(csv, database, &options, error);
+    return run(csv, database, &options, error);
 }

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "base/suggest.h"
 #include "source/builder.h"
 #include "source/catalogue.h"
 #include "source/folding.h"
@@ -37,6 +38,17 @@ int64_t reading_limit(const struct reading *reading)
 {
     int64_t limit = reading_integer(reading->request, "limit", 20);
     return limit < 0 || limit > READING_ROWS_MAX ? READING_ROWS_MAX : limit;
+}
+
+const char *reading_nearest(const json_t *list, const char *name)
+{
+    size_t count = json_array_size(list);
+    const char **names = memory_array(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = reading_text(json_array_get(list, i), "name");
+    const char *nearest = suggest_nearest(name, names, count);
+    free(names);
+    return nearest;
 }
 
 const json_t *reading_group(const struct reading *reading)
@@ -263,18 +275,6 @@ struct source *reading_query(struct reading *reading, const json_t *query, const
 
 /* ---- statements for some keys alone ---- */
 
-static void quote_name(struct buffer *sql, enum source_dialect dialect, const char *name)
-{
-    char quote = dialect == DIALECT_MYSQL ? '`' : '"';
-    buffer_char(sql, quote);
-    for (; *name; name++) {
-        if (*name == quote)
-            buffer_char(sql, quote);
-        buffer_char(sql, *name);
-    }
-    buffer_char(sql, quote);
-}
-
 static enum source_type key_type(const struct source *source, const char *key)
 {
     for (unsigned i = 0; i < source_columns(source); i++)
@@ -306,7 +306,7 @@ static void wrap(struct buffer *sql, const char *statement, const struct source 
     buffer_text(sql, "SELECT q.* FROM (");
     buffer_append(sql, statement, length);
     buffer_text(sql, "\n) AS q WHERE q.");
-    quote_name(sql, source_dialect(source), key);
+    source_quote(sql, source_dialect(source), key);
     buffer_text(sql, " IN (NULL");
     json_array_foreach((json_t *)keys, index, text) {
         json_t *value = key_value(json_string_value(text), type);

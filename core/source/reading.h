@@ -60,6 +60,10 @@ int64_t reading_limit(const struct reading *reading);
 
 const char *reading_text(const json_t *object, const char *name); /* "": it is not there */
 int64_t reading_integer(const json_t *object, const char *name, int64_t missing);
+
+/* Of a list of objects with a "name", the one that may have been meant; NULL: none is near. */
+const char *reading_nearest(const json_t *list, const char *name);
+
 const json_t *reading_group(const struct reading *reading);
 const json_t *reading_main_query(const struct reading *reading);
 

@@ -111,6 +111,18 @@ enum source_dialect source_dialect(const struct source *source)
     return source->dialect;
 }
 
+void source_quote(struct buffer *sql, enum source_dialect dialect, const char *name)
+{
+    char mark = dialect == DIALECT_MYSQL ? '`' : '"';
+    buffer_char(sql, mark);
+    for (; *name; name++) {
+        if (*name == mark)
+            buffer_char(sql, mark);
+        buffer_char(sql, *name);
+    }
+    buffer_char(sql, mark);
+}
+
 const struct sandbox_folder *source_folders(const struct source *source, size_t *count)
 {
     *count = source->folder_count;

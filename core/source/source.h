@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 
 /* What a column holds. Unknown: an expression of SQLite, each of whose values may be of any type. */
@@ -79,6 +80,9 @@ struct source *source_open(const char *name, const struct source_options *option
 void source_close(struct source *source); /* NULL is fine */
 
 enum source_dialect source_dialect(const struct source *source);
+
+/* Append a table's or column's name as it is written in a statement: "name" or `name`. */
+void source_quote(struct buffer *sql, enum source_dialect dialect, const char *name);
 
 /* The folders that must stay in sight while it is used (sandbox_confine); all as long as the
  * source. */

@@ -140,6 +140,14 @@ def test_bytes_that_are_no_utf8(database):
     assert "invalid byte sequence" in refusal(database, "SELECT name FROM k")
 
 
+@on("sqlite")
+def test_a_message_with_bytes_that_are_no_utf8_comes_through(database):
+    """SQLite says in the database's own bytes what a view wants and does not find."""
+    subprocess.run(["sqlite3", database.source["path"]], check=True,
+                   input=b'CREATE TABLE "t\xff" (a); CREATE VIEW v AS SELECT a FROM "t\xff"; DROP TABLE "t\xff";')
+    assert "no such table: main.t?" in refusal(database, "SELECT a FROM v")
+
+
 # ---- parameters
 
 @on_each
