@@ -319,19 +319,21 @@ static struct cut cut_with(struct parser *parser, const struct buffer *file, cha
     return cut;
 }
 
-/* Of those that cut the first line at all. Where none fits all lines, one that cuts it has still to
- * be told, so that the line that does not fit can be named. */
+/* Rather one that cuts the first line; of those the one that fits the others best. Where none does,
+ * one has still to be told, so that the line that does not fit can be named. */
 static char find_separator(struct parser *parser, const struct buffer *file)
 {
     char best = ',';
-    struct cut most = {0};
+    int best_rank = -1;
+    unsigned most = 0;
     for (const char *separator = SEPARATORS; *separator; separator++) {
         struct cut cut = cut_with(parser, file, *separator);
-        if (cut.cells < 2 || cut.lines < most.lines ||
-            (cut.lines == most.lines && cut.cells <= most.cells))
+        int rank = (cut.cells > 1 ? ALL_ALIKE + 1 : 0) + (int)cut.lines;
+        if (rank < best_rank || (rank == best_rank && cut.cells <= most))
             continue;
-        most = cut;
         best = *separator;
+        best_rank = rank;
+        most = cut.cells;
     }
     return best;
 }

@@ -234,6 +234,7 @@ static void separators_are_found(void **state)
     assert_separator("name,ort\n\"Huber; Anna\",Graz\n\"Maier; Bert\",Wien\n", ",",
                      "Huber; Anna|Graz/Maier; Bert|Wien");
     assert_separator("only\n1\n", ",", "1");
+    assert_separator("only\n1,5\n2\n", ";", "1.5/2");
 }
 
 /* Else all of it would be one column called »a;b;c«. */
