@@ -299,7 +299,7 @@ static void begin_at(struct parser *parser, const struct buffer *file, char sepa
 
 /* How well a separator cuts the first lines. */
 struct cut {
-    unsigned cells; /* of the first line, which names the columns; 0: it cannot be read */
+    unsigned cells; /* of the first line, which names the columns */
     enum { SOME_HAVE_MORE, SOME_HAVE_FEWER, ALL_ALIKE } lines;
 };
 
@@ -307,13 +307,15 @@ static struct cut cut_with(struct parser *parser, const struct buffer *file, cha
 {
     struct error ignored;
     struct cut cut = {0, ALL_ALIKE};
+    int more = 1;
     begin_at(parser, file, separator);
-    for (int i = 0; i < LINES_TO_LOOK_AT && next_record(parser, &ignored) == 1; i++) {
+    for (int i = 0; i < LINES_TO_LOOK_AT && more == 1; i++) {
+        more = next_record(parser, &ignored);
         if (!i)
             cut.cells = parser->count;
-        else if (parser->count > cut.cells)
+        else if (more == 1 && parser->count > cut.cells)
             cut.lines = SOME_HAVE_MORE;
-        else if (parser->count < cut.cells && cut.lines == ALL_ALIKE)
+        else if (more == 1 && parser->count < cut.cells && cut.lines == ALL_ALIKE)
             cut.lines = SOME_HAVE_FEWER;
     }
     return cut;
