@@ -26,13 +26,14 @@ int file_read_fd(int fd, const char *name, size_t limit, struct buffer *target, 
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return error_errno(error, errno, "cannot read %s", name);
+            return error_say(error, ERROR_SYSTEM, "cannot read %s: %s", "%s ist nicht lesbar: %s",
+                             name, strerror(errno));
         if (got == 0)
             return 0;
         total += (size_t)got;
         if (total > limit)
-            return error_set(error, ERROR_INPUT, "%s is larger than the limit of %zu bytes", name,
-                             limit);
+            return error_say(error, ERROR_INPUT, "%s is larger than the limit of %zu bytes",
+                             "%s ist größer als die Grenze von %zu Bytes", name, limit);
         target->size += (size_t)got;
         target->data[target->size] = '\0';
     }
@@ -42,7 +43,8 @@ int file_read(const char *path, size_t limit, struct buffer *target, struct erro
 {
     FD_CLEAN int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return error_errno(error, errno, "cannot open %s", path);
+        return error_say(error, ERROR_SYSTEM, "cannot open %s: %s",
+                         "%s lässt sich nicht öffnen: %s", path, strerror(errno));
     return file_read_fd(fd, path, limit, target, error);
 }
 

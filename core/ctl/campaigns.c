@@ -26,6 +26,7 @@ int campaigns_check(struct invocation *invocation)
         return code;
     }
     json_t *problems = json_object_get(reply.json, "problems");
+    translate_members(problems, "where", where_text);
     if (json_array_size(problems))
         print_objects(problems, columns);
     json_t *recipients = json_object_get(reply.json, "recipients");

@@ -146,14 +146,24 @@ static int no_answer(struct invocation *invocation, CURLcode result, const char 
     return fail(invocation, EXIT_UNREACHABLE, MESSAGE_CONNECTION_LOST, client->socket_path, reason);
 }
 
+/* Of what kind is the thing that a command names and that is not there? */
+static const char *noun_missed(const struct invocation *invocation)
+{
+    int (*run)(struct invocation *) = invocation->command->run;
+    return run == sources_tables                           ? "source"
+           : run == suppressions_add                       ? "campaign"
+           : run == suppressions_feed || invocation->query ? "query"
+           : invocation->distributor                       ? "report"
+                                                           : invocation->command->noun;
+}
+
 /* What to do about a refusal, if the command line can help. */
 static char *hint(const struct invocation *invocation, int code, long status)
 {
-    bool of_a_source = invocation->command->run == sources_tables; /* under "query", too */
-    const char *noun = of_a_source ? "source" : invocation->command->noun;
+    const char *noun = invocation->command->noun;
     bool of_a_run = invocation->step || invocation->recipient; /* no list of runs has those */
     if (code == EXIT_NOT_FOUND && invocation->command->verb && !of_a_run)
-        return message_with(MESSAGE_HINT_LIST, noun, (char *)NULL);
+        return message_with(MESSAGE_HINT_LIST, noun_missed(invocation), (char *)NULL);
     if (status == 422 && text_equal(noun, "campaign"))
         return message_with(MESSAGE_HINT_CHECK, (char *)NULL);
     if (status == 503)
@@ -178,8 +188,10 @@ static char *refusal_text(const json_t *json)
         const char *where = json_string_value(json_object_get(problem, "where"));
         const char *what = json_string_value(json_object_get(problem, key));
         if (where && what &&
-            text_equal(json_string_value(json_object_get(problem, "severity")), "error"))
-            return memory_format("%s: %s", where, what);
+            text_equal(json_string_value(json_object_get(problem, "severity")), "error")) {
+            FREE_CLEAN char *place = where_text(where);
+            return memory_format("%s: %s", place, what);
+        }
     }
     return memory_text(text);
 }

@@ -142,6 +142,12 @@ int site_plugins(struct invocation *invocation);
 int site_problems(struct invocation *invocation);
 int site_reload(struct invocation *invocation);
 
+/* reasons.c: what campaignd wrote in English, in the language of the output. The caller frees. */
+char *reason_text(const char *text); /* why somebody was left out, or what became of a task */
+char *where_text(const char *where); /* of a problem: "step letter" */
+/* In each of these objects, where it is there. */
+void translate_members(json_t *objects, const char *key, char *(*translate)(const char *text));
+
 /* ---- what commands share (shared.c) ---- */
 
 void print_json(const json_t *json);

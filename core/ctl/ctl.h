@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "ctl/messages.h"
 
 /* Documented in campaignctl(1); stable. */
@@ -55,6 +56,8 @@ struct invocation {
 
 /* Put `text` (now owned) in as the failure. Returns `code`. */
 int fail_with(struct invocation *invocation, int code, char *text);
+/* The same with an error, in the language of the output. */
+int fail_error(struct invocation *invocation, int code, const struct error *error);
 /* The same with a message and the texts that are put into it. */
 #define fail(invocation, code, ...)                                                                \
     fail_with(invocation, code, message_with(__VA_ARGS__, (char *)NULL))

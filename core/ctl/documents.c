@@ -111,7 +111,7 @@ static void show_text(const char *key, const json_t *value, int depth)
         return;
     }
     FREE_CLEAN char *plain = table_value(key, value);
-    printf(" %s\n", text_equal(key, "type") ? message_type(plain)
+    printf(" %s\n", text_equal(key, "type") || text_equal(key, "unit") ? message_word(key, plain)
                     : text_equal(key, "purpose") || text_equal(key, "after_outcome") ||
                             text_equal(key, "state")
                         ? message_label(plain)
@@ -150,8 +150,14 @@ static void show_array(const json_t *array, int depth)
 
 static bool is_empty(const json_t *value)
 {
-    return json_is_null(value) || (json_is_string(value) && !json_string_length(value)) ||
-           (json_is_object(value) && !json_object_size(value)) ||
+    const char *key;
+    json_t *member;
+    json_object_foreach((json_t *)value, key, member) {
+        if (!is_empty(member))
+            return false;
+    }
+    return json_is_null(value) || json_is_object(value) ||
+           (json_is_string(value) && !json_string_length(value)) ||
            (json_is_array(value) && !json_array_size(value));
 }
 

@@ -109,7 +109,7 @@ static int read_value(struct invocation *invocation, const char *key, const char
         BUFFER_CLEAN struct buffer content = {0};
         BUFFER_CLEAN struct buffer encoded = {0};
         if (file_read(text + 1, FILE_MAXIMUM, &content, &error))
-            return fail_with(invocation, EXIT_USAGE, memory_text(error.message));
+            return fail_error(invocation, EXIT_USAGE, &error);
         size_t length = strlen(key);
         bool binary = length > strlen(base64) && text_equal(key + length - strlen(base64), base64);
         if (binary)
@@ -177,7 +177,7 @@ int edit_read_file(struct invocation *invocation, json_t **document)
     int result = standard ? file_read_fd(STDIN_FILENO, name, FILE_MAXIMUM, &text, &error)
                           : file_read(name, FILE_MAXIMUM, &text, &error);
     if (result)
-        return fail_with(invocation, EXIT_USAGE, memory_text(error.message));
+        return fail_error(invocation, EXIT_USAGE, &error);
     return parse(invocation, name, &text, document);
 }
 
@@ -236,7 +236,7 @@ static int edit_once(struct invocation *invocation, const char *path, const char
     struct error error;
     BUFFER_CLEAN struct buffer text = {0};
     if (file_read(path, FILE_MAXIMUM, &text, &error))
-        return fail_with(invocation, EXIT_WRONG, memory_text(error.message));
+        return fail_error(invocation, EXIT_WRONG, &error);
     size_t length = strlen(original);
     *changed = !(text.size == length + 1 && !memcmp(text.data, original, length));
     if (!*changed)

@@ -158,6 +158,9 @@ int lists_export(struct invocation *invocation)
 {
     bool of_query = text_equal(invocation->command->noun, "query");
     bool table = text_equal(invocation->format, "table");
+    if (invocation->format && !table && !text_equal(invocation->format, "csv") &&
+        !text_equal(invocation->format, "jsonl"))
+        return fail(invocation, EXIT_USAGE, MESSAGE_BAD_FORMAT, invocation->format);
     const char *format = table ? "jsonl" : invocation->format ? invocation->format : "csv";
     bool to_stdout = !invocation->output || text_equal(invocation->output, "-");
     int code;

@@ -1,4 +1,5 @@
-/* {1}, {2} … stand for what is put in. "{…}" without a digit stays as it is. */
+/* {1}, {2} … stand for what is put in; {1:row|rows} for the first word if that is "1", else for the
+ * second. "{…}" without a digit stays as it is. */
 #include "ctl/messages.h"
 
 #include <inttypes.h>
@@ -122,7 +123,7 @@ static const char *const english[MESSAGE_COUNT] = {
     [MESSAGE_KIND_QUERY] = "query",
     [MESSAGE_KIND_REPORT] = "report",
     [MESSAGE_NOTHING] = "(nothing)",
-    [MESSAGE_CHECK_OK] = "Ready to start: {1} recipients.",
+    [MESSAGE_CHECK_OK] = "Ready to start: {1} {1:recipient|recipients}.",
     [MESSAGE_CHECK_OK_UNCOUNTED] = "Ready to start.",
     [MESSAGE_CHECK_BAD] = "Not ready to start.",
     [MESSAGE_STARTED] = "Run {1} has started. “campaignctl run watch {1}” follows it.",
@@ -147,10 +148,10 @@ static const char *const english[MESSAGE_COUNT] = {
     [MESSAGE_PREVIEW_SEVERAL] =
         "the preview has {1} parts; name a folder with -o, or one of them with --step.",
     [MESSAGE_SAVED] = "Saved: {1} ({2} bytes).",
-    [MESSAGE_VERIFY_OK] = "The archive is whole and unchanged: {1} documents.",
+    [MESSAGE_VERIFY_OK] = "The archive is whole and unchanged: {1} {1:document|documents}.",
     [MESSAGE_VERIFY_BAD] = "The archive is NOT whole (documents: {2}, faults: {1}).",
     [MESSAGE_VERIFY_UNCOMMITTED] = "Uncommitted entries: {1} (from interrupted work; no fault).",
-    [MESSAGE_ROWS_COUNT] = "{1} rows in all.",
+    [MESSAGE_ROWS_COUNT] = "{1} {1:row|rows} in all.",
     [MESSAGE_ROWS_TRUNCATED] = "There are more rows; --limit shows more.",
     [MESSAGE_NO_PROBLEMS] = "No problems.",
     [MESSAGE_RELOADED] = "Reloaded: generation {1}.",
@@ -235,9 +236,9 @@ static const char *const english[MESSAGE_COUNT] = {
     [MESSAGE_ORIGIN_MISSING] =
         "--group, --parameter and --from-event need --query or --distributor.",
     [MESSAGE_ORIGIN_TWICE] = "give either --query or --distributor, and not --file.",
-    [MESSAGE_FIELDS_SAVED] = "{1} fields saved. “campaignctl query edit” changes them.",
+    [MESSAGE_FIELDS_SAVED] = "{1} {1:field|fields} saved. “campaignctl query edit” changes them.",
     [MESSAGE_FIELDS_GUESSED] = "What stands in parentheses is guessed; --save keeps it.",
-    [MESSAGE_RECIPIENTS] = "{1} recipients.",
+    [MESSAGE_RECIPIENTS] = "{1} {1:recipient|recipients}.",
     [MESSAGE_INDIVIDUAL] = "The campaign “{1}” has its own copy of the query now. “campaignctl "
                            "campaign edit” changes it.",
     [MESSAGE_COMPARE_SAME] = "The query of the campaign “{1}” is the saved one.",
@@ -245,8 +246,8 @@ static const char *const english[MESSAGE_COUNT] = {
         "the source “{1}” has no table “{2}”. “campaignctl source tables {1}” lists them.",
     [MESSAGE_NO_SUCH_TABLE_NEAR] = "the source “{1}” has no table “{2}”. Is “{3}” meant?",
     [MESSAGE_SOURCE_OK] = "The source “{1}” answers, after {2} ms.",
-    [MESSAGE_IMPORTED] =
-        "{1} rows in the table “{2}” of the source “imports”. Encoding {3}, separator “{4}”.",
+    [MESSAGE_IMPORTED] = "{1} {1:row|rows} in the table “{2}” of the source “imports”. Encoding "
+                         "{3}, separator “{4}”.",
     [MESSAGE_TAB] = "tab",
     [MESSAGE_KIND_TABLE] = "table",
     [MESSAGE_KIND_CATEGORY] = "category",
@@ -254,11 +255,14 @@ static const char *const english[MESSAGE_COUNT] = {
     [MESSAGE_SUPPRESSED] =
         "Suppressed: “{1}” (entry {2}). What has not begun in runs under way is taken back.",
     [MESSAGE_UNSUPPRESSED] = "Entry {1} is off the suppression list.",
-    [MESSAGE_SUPPRESSIONS_TAKEN] = "{1} entries added, {2} changed.",
+    [MESSAGE_SUPPRESSIONS_TAKEN] = "Entries added: {1}, changed: {2}.",
+    [MESSAGE_LINES_REFUSED] = "lines not taken: {1}. Correct them, and give them once more.",
+    [MESSAGE_BAD_FORMAT] = "--format is csv, jsonl or table, not “{1}”.",
     [MESSAGE_NOT_UTF8] = "{1} is not UTF-8; save it so.",
-    [MESSAGE_DEFINITIONS_TAKEN] = "{1} definitions taken, {2} were the same.",
-    [MESSAGE_DEFINITIONS_TRIED] =
-        "{1} definitions would change, {2} are the same. Nothing was changed.",
+    [MESSAGE_DEFINITIONS_TAKEN] =
+        "{1} {1:definition|definitions} taken, {2} {2:was|were} the same.",
+    [MESSAGE_DEFINITIONS_TRIED] = "{1} {1:definition|definitions} would change, {2} {2:is|are} the "
+                                  "same. Nothing was changed.",
 };
 
 static const char *const german[MESSAGE_COUNT] = {
@@ -403,11 +407,11 @@ static const char *const german[MESSAGE_COUNT] = {
     [MESSAGE_PREVIEW_SEVERAL] =
         "die Vorschau hat {1} Teile; nennen Sie mit -o einen Ordner oder mit --step einen davon.",
     [MESSAGE_SAVED] = "Gespeichert: {1} ({2} Bytes).",
-    [MESSAGE_VERIFY_OK] = "Das Archiv ist vollständig und unverändert: {1} Dokumente.",
+    [MESSAGE_VERIFY_OK] = "Das Archiv ist vollständig und unverändert: {1} {1:Dokument|Dokumente}.",
     [MESSAGE_VERIFY_BAD] = "Das Archiv ist NICHT vollständig (Dokumente: {2}, Fehler: {1}).",
     [MESSAGE_VERIFY_UNCOMMITTED] =
         "Unbestätigte Einträge: {1} (aus unterbrochener Arbeit; kein Fehler).",
-    [MESSAGE_ROWS_COUNT] = "{1} Zeilen insgesamt.",
+    [MESSAGE_ROWS_COUNT] = "{1} {1:Zeile|Zeilen} insgesamt.",
     [MESSAGE_ROWS_TRUNCATED] = "Es gibt mehr Zeilen; --limit zeigt mehr.",
     [MESSAGE_NO_PROBLEMS] = "Keine Probleme.",
     [MESSAGE_RELOADED] = "Neu geladen: Generation {1}.",
@@ -498,7 +502,8 @@ static const char *const german[MESSAGE_COUNT] = {
     [MESSAGE_ORIGIN_MISSING] =
         "--group, --parameter und --from-event brauchen --query oder --distributor.",
     [MESSAGE_ORIGIN_TWICE] = "Entweder --query oder --distributor angeben, und nicht --file.",
-    [MESSAGE_FIELDS_SAVED] = "{1} Felder gespeichert. „campaignctl query edit“ ändert sie.",
+    [MESSAGE_FIELDS_SAVED] =
+        "{1} {1:Feld|Felder} gespeichert. „campaignctl query edit“ ändert sie.",
     [MESSAGE_FIELDS_GUESSED] = "Was in Klammern steht, ist vermutet; --save speichert es.",
     [MESSAGE_RECIPIENTS] = "{1} Empfänger.",
     [MESSAGE_INDIVIDUAL] = "Die Kampagne „{1}“ hat jetzt eine eigene Kopie der Abfrage. "
@@ -509,8 +514,9 @@ static const char *const german[MESSAGE_COUNT] = {
     [MESSAGE_NO_SUCH_TABLE_NEAR] =
         "Die Datenquelle „{1}“ hat keine Tabelle „{2}“. Ist „{3}“ gemeint?",
     [MESSAGE_SOURCE_OK] = "Die Datenquelle „{1}“ antwortet, nach {2} ms.",
-    [MESSAGE_IMPORTED] = "{1} Zeilen in der Tabelle „{2}“ der Datenquelle „imports“. Kodierung "
-                         "{3}, Trennzeichen „{4}“.",
+    [MESSAGE_IMPORTED] =
+        "{1} {1:Zeile|Zeilen} in der Tabelle „{2}“ der Datenquelle „imports“. Kodierung "
+        "{3}, Trennzeichen „{4}“.",
     [MESSAGE_TAB] = "Tabulator",
     [MESSAGE_KIND_TABLE] = "Tabelle",
     [MESSAGE_KIND_CATEGORY] = "Kategorie",
@@ -518,11 +524,16 @@ static const char *const german[MESSAGE_COUNT] = {
     [MESSAGE_SUPPRESSED] = "Gesperrt: „{1}“ (Eintrag {2}). Was in laufenden Ausführungen noch "
                            "nicht begonnen hat, wird zurückgenommen.",
     [MESSAGE_UNSUPPRESSED] = "Eintrag {1} ist von der Sperrliste genommen.",
-    [MESSAGE_SUPPRESSIONS_TAKEN] = "{1} Einträge hinzugefügt, {2} geändert.",
+    [MESSAGE_SUPPRESSIONS_TAKEN] = "Einträge hinzugefügt: {1}, geändert: {2}.",
+    [MESSAGE_LINES_REFUSED] =
+        "nicht übernommene Zeilen: {1}. Berichtigen und noch einmal einlesen.",
+    [MESSAGE_BAD_FORMAT] = "--format ist csv, jsonl oder table, nicht „{1}“.",
     [MESSAGE_NOT_UTF8] = "{1} ist nicht in UTF-8; so speichern.",
-    [MESSAGE_DEFINITIONS_TAKEN] = "{1} Definitionen übernommen, {2} waren gleich.",
-    [MESSAGE_DEFINITIONS_TRIED] =
-        "{1} Definitionen würden sich ändern, {2} sind gleich. Nichts wurde geändert.",
+    [MESSAGE_DEFINITIONS_TAKEN] =
+        "{1} {1:Definition|Definitionen} übernommen, {2} {2:war|waren} gleich.",
+    [MESSAGE_DEFINITIONS_TRIED] = "{1} {1:Definition würde|Definitionen würden} sich ändern, {2} "
+                                  "{2:ist|sind} gleich. Nichts wurde "
+                                  "geändert.",
 };
 
 /* Keys and states as the API names them. */
@@ -590,9 +601,11 @@ static const struct label english_labels[] = {
     {"generation", "generation"},
     {"group", "group"},
     {"groups", "groups"},
+    {"hand", "by hand"},
     {"household", "same household"},
     {"html", "HTML"},
     {"id", "number"},
+    {"import", "import"},
     {"in", "taken in"},
     {"individual_built", "own built query"},
     {"individual_sql", "own SQL"},
@@ -608,6 +621,7 @@ static const struct label english_labels[] = {
     {"length", "bytes"},
     {"letter", "letter"},
     {"limit", "limit"},
+    {"line", "line"},
     {"mandatory", "mandatory"},
     {"message", "message"},
     {"mime_type", "type"},
@@ -695,6 +709,9 @@ static const struct label english_labels[] = {
     {"type timestamp", "timestamp"},
     {"uncommitted", "uncommitted"},
     {"unit", "one for each"},
+    {"unit email", "e-mail address"},
+    {"unit household", "household"},
+    {"unit key", "key"},
     {"unknown", "unknown"},
     {"uptime_s", "up for"},
     {"uuid", "UUID"},
@@ -762,15 +779,17 @@ static const struct label german_labels[] = {
     {"failed", "gescheitert"},
     {"fields", "Felder"},
     {"files", "Dateien"},
-    {"filter", "Auswahl"},
+    {"filter", "Filter"},
     {"format", "Format"},
     {"found_at", "gefunden"},
     {"generation", "Generation"},
     {"group", "Gruppe"},
     {"groups", "Gruppen"},
+    {"hand", "von Hand"},
     {"household", "selber Haushalt"},
     {"html", "HTML"},
     {"id", "Nummer"},
+    {"import", "Import"},
     {"in", "hineingenommen"},
     {"individual_built", "eigene gebaute Abfrage"},
     {"individual_sql", "eigenes SQL"},
@@ -786,6 +805,7 @@ static const struct label german_labels[] = {
     {"length", "Bytes"},
     {"letter", "Brief"},
     {"limit", "Grenze"},
+    {"line", "Zeile"},
     {"mandatory", "Pflichtmitteilung"},
     {"message", "Meldung"},
     {"mime_type", "Typ"},
@@ -873,6 +893,9 @@ static const struct label german_labels[] = {
     {"type timestamp", "Datum und Zeit"},
     {"uncommitted", "unbestätigt"},
     {"unit", "eins je"},
+    {"unit email", "E-Mail-Adresse"},
+    {"unit household", "Haushalt"},
+    {"unit key", "Schlüssel"},
     {"unknown", "unklar"},
     {"uptime_s", "läuft seit"},
     {"uuid", "UUID"},
@@ -922,6 +945,14 @@ const char *message(enum message id)
     return current == LANGUAGE_GERMAN ? german[id] : english[id];
 }
 
+/* Of "row|rows}" one. */
+static void put_word(struct buffer *text, const char *words, bool one)
+{
+    size_t first = strcspn(words, "|");
+    const char *word = one ? words : words + first + 1;
+    buffer_append(text, word, one ? first : strcspn(word, "}"));
+}
+
 char *message_with(enum message id, ...)
 {
     const char *values[9] = {NULL};
@@ -935,14 +966,17 @@ char *message_with(enum message id, ...)
     va_end(arguments);
     struct buffer text = {0};
     for (const char *c = message(id); *c; c++) {
-        bool place = c[0] == '{' && c[1] >= '1' && c[1] <= '9' && c[2] == '}';
+        bool place = c[0] == '{' && c[1] >= '1' && c[1] <= '9' && (c[2] == '}' || c[2] == ':');
         if (!place) {
             buffer_char(&text, *c);
             continue;
         }
         const char *value = values[c[1] - '1'];
-        buffer_text(&text, value ? value : "");
-        c += 2;
+        if (c[2] == ':')
+            put_word(&text, c + 3, text_equal(value, "1"));
+        else
+            buffer_text(&text, value ? value : "");
+        c = strchr(c, '}');
     }
     return buffer_steal(&text);
 }
@@ -960,11 +994,11 @@ const char *message_label(const char *key)
     return found ? found->text : key;
 }
 
-const char *message_type(const char *type)
+const char *message_word(const char *kind, const char *word)
 {
-    FREE_CLEAN char *key = memory_format("type %s", type);
+    FREE_CLEAN char *key = memory_format("%s %s", kind, word);
     const char *label = message_label(key);
-    return label == key ? type : label;
+    return label == key ? word : label;
 }
 
 static char *next_buffer(void)

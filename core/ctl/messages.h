@@ -219,6 +219,8 @@ enum message {
     MESSAGE_SUPPRESSED,
     MESSAGE_UNSUPPRESSED,
     MESSAGE_SUPPRESSIONS_TAKEN,
+    MESSAGE_LINES_REFUSED,
+    MESSAGE_BAD_FORMAT,
     MESSAGE_NOT_UTF8,
     MESSAGE_DEFINITIONS_TAKEN,
     MESSAGE_DEFINITIONS_TRIED,
@@ -239,7 +241,8 @@ char *message_with(enum message message, ...) __attribute__((sentinel));
 /* The label of a document's or an answer's key, or state ("label_en" → "English label"); the key
  * itself if there is none. */
 const char *message_label(const char *key);
-const char *message_type(const char *type); /* of a column or parameter */
+/* A word that a key has as its value, where the word alone would be another ("type", "date"). */
+const char *message_word(const char *key, const char *word);
 
 /* 12345 → "12,345" or "12.345", into one of a few static buffers. */
 const char *message_number(int64_t number);

@@ -135,7 +135,9 @@ static bool put_field(struct table *table, const json_t *column, const char *key
     const char *guess = json_string_value(json_object_get(json_object_get(column, "guessed"), key));
     bool guessed = !(value && *value) && guess && *guess;
     FREE_CLEAN char *marked = guessed ? memory_format("(%s)", guess) : memory_text(value);
-    table_text(table, !marked ? "" : text_equal(key, "type") ? message_type(marked) : marked);
+    table_text(table, !marked                   ? ""
+                      : text_equal(key, "type") ? message_word("type", marked)
+                                                : marked);
     return guessed;
 }
 

@@ -188,14 +188,6 @@ int campaigns_new(struct invocation *invocation)
 
 /* ---- the selection ---- */
 
-static json_t *keys_of(const struct given_texts *texts)
-{
-    json_t *keys = json_array();
-    for (size_t i = 0; i < texts->count; i++)
-        json_array_append_new(keys, json_string(texts->items[i]));
-    return keys;
-}
-
 static json_t *selection_of(struct invocation *invocation, int *code)
 {
     int64_t limit = RECIPIENTS_DEFAULT, sample;
@@ -208,10 +200,6 @@ static json_t *selection_of(struct invocation *invocation, int *code)
     set_text(body, "filter", invocation->filter);
     if (invocation->sample)
         json_object_set_new(body, "sample", json_integer(sample));
-    if (invocation->take_in.count)
-        json_object_set_new(body, "in", keys_of(&invocation->take_in));
-    if (invocation->take_out.count)
-        json_object_set_new(body, "out", keys_of(&invocation->take_out));
     return body;
 }
 
@@ -239,6 +227,21 @@ static void change_picks(const struct invocation *invocation, json_t *campaign)
         move_pick(picks, "in", "out", invocation->take_in.items[i]);
     for (size_t i = 0; i < invocation->take_out.count; i++)
         move_pick(picks, "out", "in", invocation->take_out.items[i]);
+}
+
+/* Single recipients are tried together with those that the campaign has picked already. */
+static int add_picks(struct invocation *invocation, json_t *body)
+{
+    if (!invocation->take_in.count && !invocation->take_out.count)
+        return EXIT_OK;
+    FREE_CLEAN char *path = client_path("campaigns", invocation->arguments[0], NULL);
+    REPLY_CLEAN struct reply reply = {0};
+    int code = client_call(invocation, "GET", path, NULL, &reply);
+    if (code)
+        return code;
+    change_picks(invocation, reply.json);
+    json_object_update(body, json_object_get(reply.json, "picks"));
+    return EXIT_OK;
 }
 
 /* What was tried becomes the campaign's own. */
@@ -269,9 +272,10 @@ static void print_left_out_rows(const json_t *answer)
     json_t *rows = json_object_get(answer, "left_out_rows");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         json_t *row = json_array_get(rows, i);
-        json_object_set_new(row, "reason", json_string(message_label(text_of(row, "reason"))));
         json_object_set(row, "message", json_object_get(row, "detail"));
     }
+    translate_members(rows, "reason", reason_text);
+    translate_members(rows, "message", reason_text);
     print_objects(rows, columns);
 }
 
@@ -280,6 +284,8 @@ int campaigns_recipients(struct invocation *invocation)
     int code;
     json_t *body = selection_of(invocation, &code);
     REPLY_CLEAN struct reply reply = {0};
+    if (!code)
+        code = add_picks(invocation, body);
     if (!code)
         code =
             post_to(invocation, "campaigns", invocation->arguments[0], "recipients", body, &reply);

@@ -180,6 +180,7 @@ static void print_tasks(const struct invocation *invocation, json_t *tasks)
         json_t *task = json_array_get(tasks, i);
         json_object_set(task, "message", json_object_get(task, "text"));
     }
+    translate_members(tasks, "message", reason_text);
     print_objects(tasks, invocation->recipient ? all : few);
     if (invocation->limit)
         text_to_int64(invocation->limit, &limit);

@@ -17,6 +17,12 @@ int fail_with(struct invocation *invocation, int code, char *text)
     return code;
 }
 
+int fail_error(struct invocation *invocation, int code, const struct error *error)
+{
+    bool german = messages_language() == LANGUAGE_GERMAN && *error->german;
+    return fail_with(invocation, code, memory_text(german ? error->german : error->message));
+}
+
 void say_text(char *text)
 {
     FREE_CLEAN char *clean = table_clean(text, true);

@@ -66,7 +66,7 @@ static void print_columns_of(const json_t *source)
         FREE_CLEAN char *target = points_at(source, text_of(column, "name"));
         bool key = json_integer_value(json_object_get(column, "key")) > 0;
         table_text(table, text_of(column, "name"));
-        table_text(table, *text_of(column, "type") ? message_type(text_of(column, "type"))
+        table_text(table, *text_of(column, "type") ? message_word("type", text_of(column, "type"))
                                                    : text_of(column, "native_type"));
         table_text(table, key ? message(MESSAGE_YES) : "");
         table_text(table, target);
@@ -207,7 +207,7 @@ int sources_import(struct invocation *invocation)
     BUFFER_CLEAN struct buffer csv = {0};
     const char *file = invocation->arguments[0];
     if (file_read(file, CSV_MAXIMUM, &csv, &error) != 0)
-        return fail_with(invocation, EXIT_USAGE, memory_text(error.message));
+        return fail_error(invocation, EXIT_USAGE, &error);
     FREE_CLEAN char *table =
         invocation->table ? memory_text(invocation->table) : table_of_file(file);
     FREE_CLEAN char *base = client_path("imports", table, NULL);

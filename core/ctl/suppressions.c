@@ -84,15 +84,23 @@ int suppressions_remove(struct invocation *invocation)
     return code;
 }
 
+/* What was taken; and which lines were not, and why. */
 static int say_counts(struct invocation *invocation, const struct reply *reply)
 {
-    if (invocation->json)
+    static const char *const columns[] = {"line", "message", NULL};
+    const json_t *problems = json_object_get(reply->json, "problems");
+    int64_t refused = json_integer_value(json_object_get(reply->json, "refused"));
+    if (invocation->json) {
         print_json(reply->json);
-    else
-        say(MESSAGE_SUPPRESSIONS_TAKEN,
-            message_number(json_integer_value(json_object_get(reply->json, "added"))),
-            message_number(json_integer_value(json_object_get(reply->json, "changed"))));
-    return EXIT_OK;
+        return refused ? EXIT_WRONG : EXIT_OK;
+    }
+    if (json_array_size(problems))
+        print_objects(problems, columns);
+    say(MESSAGE_SUPPRESSIONS_TAKEN,
+        message_number(json_integer_value(json_object_get(reply->json, "added"))),
+        message_number(json_integer_value(json_object_get(reply->json, "changed"))));
+    return refused ? fail(invocation, EXIT_WRONG, MESSAGE_LINES_REFUSED, message_number(refused))
+                   : EXIT_OK;
 }
 
 int suppressions_import(struct invocation *invocation)
@@ -100,7 +108,7 @@ int suppressions_import(struct invocation *invocation)
     struct error error;
     BUFFER_CLEAN struct buffer csv = {0};
     if (file_read(invocation->arguments[0], CSV_MAXIMUM, &csv, &error) != 0)
-        return fail_with(invocation, EXIT_USAGE, memory_text(error.message));
+        return fail_error(invocation, EXIT_USAGE, &error);
     json_t *text = json_stringn(buffer_string(&csv), csv.size);
     if (!text)
         return fail(invocation, EXIT_USAGE, MESSAGE_NOT_UTF8, invocation->arguments[0]);

@@ -322,6 +322,16 @@ void table_json(struct table *table, const json_t *value)
     add(table, text, COLOUR_NONE, json_is_number(value) || (table->as_given && is_decimal(value)));
 }
 
+/* Its values are words of campaignd's own. */
+static bool is_word(const char *key)
+{
+    static const char *const keys[] = {"kind", "channel", "scope", "reason", "origin"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (text_equal(key, keys[i]))
+            return true;
+    return false;
+}
+
 static bool is_state(const char *key)
 {
     return text_equal(key, "state") || text_equal(key, "severity") || text_equal(key, "outcome") ||
@@ -338,6 +348,8 @@ void table_object(struct table *table, const json_t *object)
             value = json_object_get(object, key);
         if (is_state(key) && json_is_string(value))
             table_state(table, json_string_value(value));
+        else if (is_word(key) && json_is_string(value))
+            table_text(table, message_label(json_string_value(value)));
         else
             table_json(table, value);
     }

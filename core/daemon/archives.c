@@ -114,7 +114,8 @@ static int get(struct archive_work *work, struct error *error)
     const struct api_request *request = work->request;
     SQL_CLEAN sqlite3 *journal = work->run_count ? open_journal(work, request->run, error) : NULL;
     if (!journal)
-        return error_set(error, ERROR_NOT_FOUND, "there is no run %lld", (long long)request->run);
+        return error_say(error, ERROR_NOT_FOUND, "there is no run %lld",
+                         "Eine Ausführung %lld gibt es nicht", (long long)request->run);
     STATEMENT_CLEAN sqlite3_stmt *select =
         sql_prepare(journal, "SELECT " JOURNAL_ENTRY_COLUMNS " FROM document WHERE id = ?1", error);
     if (!select)
@@ -124,8 +125,9 @@ static int get(struct archive_work *work, struct error *error)
     if (found < 0)
         return -1;
     if (!found)
-        return error_set(error, ERROR_NOT_FOUND, "run %lld has no document %lld",
-                         (long long)request->run, (long long)request->document);
+        return error_say(error, ERROR_NOT_FOUND, "run %lld has no document %lld",
+                         "Ausführung %lld hat kein Dokument %lld", (long long)request->run,
+                         (long long)request->document);
     journal_read_entry(select, &work->entry);
     FREE_CLEAN char *folder = runner_archive_path(work->state_dir, request->run);
     return archive_read(folder, &work->entry, &work->bytes, error);
@@ -248,8 +250,8 @@ static void choose_runs(struct archive_work *work)
     json_decref(runs);
     if (only && !work->run_count) {
         work->failed = true;
-        error_set(&work->error, ERROR_NOT_FOUND, "there is no run %lld with an archive",
-                  (long long)only);
+        error_say(&work->error, ERROR_NOT_FOUND, "there is no run %lld with an archive",
+                  "Eine Ausführung %lld mit Archiv gibt es nicht", (long long)only);
     }
 }
 

@@ -101,10 +101,10 @@ static void check_report(struct checking *checking, const char *name, const json
 
 /* ---- steps ---- */
 
-static void on_parameter(void *context, const char *name, const char *message)
+static void on_parameter(void *context, const char *name, const struct error *fault)
 {
     (void)name;
-    add(context, "error", message, message);
+    add(context, "error", fault->message, *fault->german ? fault->german : fault->message);
 }
 
 static void check_template_parameters(struct checking *checking, const json_t *table,

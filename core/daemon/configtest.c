@@ -58,12 +58,12 @@ static const struct conf_setting *setting_named(const struct conf_action *action
     return NULL;
 }
 
-static void on_setting(void *context, const char *name, const char *message)
+static void on_setting(void *context, const char *name, const struct error *fault)
 {
     struct test *test = context;
     const struct conf_setting *setting = setting_named(test->action, name);
     complain(test, setting ? setting->file : test->action->file,
-             setting ? setting->line : test->action->line, message);
+             setting ? setting->line : test->action->line, fault->message);
 }
 
 static void check_secrets(struct test *test, const json_t *table)

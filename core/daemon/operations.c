@@ -305,7 +305,8 @@ static void show_run(struct daemon *daemon, struct api_request *request)
         answer_with_steps(daemon, request, run);
         return;
     }
-    error_set(&error, ERROR_NOT_FOUND, "there is no run %lld", (long long)request->run);
+    error_say(&error, ERROR_NOT_FOUND, "there is no run %lld", "Eine Ausführung %lld gibt es nicht",
+              (long long)request->run);
     api_answer_error(request, &error);
 }
 
@@ -410,7 +411,7 @@ void operations_call(void *context, struct api_request *request)
     struct daemon *daemon = context;
     struct error error;
     if (daemon->stopping) {
-        error_set(&error, ERROR_BUSY, "campaignd is stopping");
+        error_say(&error, ERROR_BUSY, "campaignd is stopping", "campaignd hält gerade an");
         api_answer_error(request, &error);
         return;
     }

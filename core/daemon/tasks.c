@@ -114,8 +114,9 @@ static int list_steps(struct tasks_work *work, sqlite3 *journal, struct rows *ro
             return -1;
     }
     if (!more && !found && request->step)
-        return error_set(error, ERROR_NOT_FOUND, "run %lld has no step »%.200s«",
-                         (long long)request->run, request->step);
+        return error_say(error, ERROR_NOT_FOUND, "run %lld has no step »%.200s«",
+                         "Ausführung %lld hat keinen Schritt »%.200s«", (long long)request->run,
+                         request->step);
     return more;
 }
 
@@ -131,9 +132,11 @@ static int list(struct tasks_work *work, struct error *error)
         if (found < 0)
             return -1;
         if (!found)
-            return error_set(error, ERROR_NOT_FOUND,
+            return error_say(error, ERROR_NOT_FOUND,
                              "run %lld has no recipient with the key »%.200s«; who is blocked or "
                              "was left out is none",
+                             "Ausführung %lld hat keinen Empfänger mit dem Schlüssel »%.200s«; wer "
+                             "gesperrt ist oder ausgelassen wurde, ist keiner",
                              (long long)request->run, request->recipient);
     }
     return list_steps(work, journal, rows, error);
@@ -183,7 +186,8 @@ static int find_run(struct daemon *daemon, int64_t number, struct error *error)
 {
     json_t *run = runner_run_json(daemon->runner, number);
     if (!run)
-        return error_set(error, ERROR_NOT_FOUND, "there is no run %lld", (long long)number);
+        return error_say(error, ERROR_NOT_FOUND, "there is no run %lld",
+                         "Eine Ausführung %lld gibt es nicht", (long long)number);
     bool started = !json_is_null(json_object_get(run, "started_at"));
     json_decref(run);
     return started;

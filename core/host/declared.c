@@ -70,7 +70,7 @@ static const char **names_of(const json_t *json)
     return names;
 }
 
-static int unknown_name(struct error *error, const char *what, const char *name,
+static int unknown_name(struct error *error, const char *what, const char *german, const char *name,
                         const char *const *known)
 {
     size_t count = 0;
@@ -78,17 +78,20 @@ static int unknown_name(struct error *error, const char *what, const char *name,
         count++;
     const char *near = suggest_nearest(name, known, count);
     if (near)
-        return error_set(error, ERROR_INPUT, "%s »%.*s«; »%s« is meant?", what, SHOWN_MAX, name,
-                         near);
-    return error_set(error, ERROR_INPUT, "%s »%.*s«", what, SHOWN_MAX, name);
+        return error_say(error, ERROR_INPUT, "%s%.0s »%.*s«; »%s« is meant?",
+                         "%.0s%s »%.*s«; ist »%s« gemeint?", what, german, SHOWN_MAX, name, near);
+    return error_say(error, ERROR_INPUT, "%s%.0s »%.*s«", "%.0s%s »%.*s«", what, german, SHOWN_MAX,
+                     name);
 }
 
 /* ---- one value ---- */
 
-static int fault(struct error *error, const json_t *entry, const char *value, const char *wanted)
+static int fault(struct error *error, const json_t *entry, const char *value, const char *wanted,
+                 const char *german)
 {
-    return error_set(error, ERROR_INPUT, "%s = »%.*s« is not %s", member(entry, "name"), SHOWN_MAX,
-                     value, wanted);
+    return error_say(error, ERROR_INPUT, "%s = »%.*s« is not %s%.0s",
+                     "%s = »%.*s« ist nicht %.0s%s", member(entry, "name"), SHOWN_MAX, value,
+                     wanted, german);
 }
 
 static int to_boolean(const char *text, int64_t *value)
@@ -131,9 +134,14 @@ static int in_bounds(const json_t *entry, const char *text, int64_t value, struc
                        : type == CAMPAIGND_PARAMETER_SIZE   ? " bytes"
                        : type == CAMPAIGND_PARAMETER_MONEY  ? " hundredths"
                                                             : "";
-    return error_set(error, ERROR_INPUT,
-                     "%s = »%.*s« is out of bounds: from %" PRId64 " to %" PRId64 "%s",
-                     member(entry, "name"), SHOWN_MAX, text, minimum, maximum, unit);
+    const char *german = type == CAMPAIGND_PARAMETER_DURATION ? " Mikrosekunden"
+                         : type == CAMPAIGND_PARAMETER_SIZE   ? " Bytes"
+                         : type == CAMPAIGND_PARAMETER_MONEY  ? " Hundertstel"
+                                                              : "";
+    return error_say(error, ERROR_INPUT,
+                     "%s = »%.*s« is out of bounds: from %" PRId64 " to %" PRId64 "%s%.0s",
+                     "%s = »%.*s« liegt außerhalb der Grenzen: %" PRId64 " bis %" PRId64 "%.0s%s",
+                     member(entry, "name"), SHOWN_MAX, text, minimum, maximum, unit, german);
 }
 
 /* The types that become a number. */
@@ -142,17 +150,20 @@ static int read_number(const json_t *entry, int32_t type, const char *text, int6
 {
     static const struct {
         int (*read)(const char *text, int64_t *value);
-        const char *wanted;
+        const char *wanted, *german;
     } numbers[] = {
-        [CAMPAIGND_PARAMETER_INTEGER] = {text_to_int64, "a whole number, as »20«"},
-        [CAMPAIGND_PARAMETER_MONEY] = {to_money, "an amount, as »12.34«"},
-        [CAMPAIGND_PARAMETER_BOOLEAN] = {to_boolean, "»yes« or »no«"},
+        [CAMPAIGND_PARAMETER_INTEGER] = {text_to_int64, "a whole number, as »20«",
+                                         "eine ganze Zahl wie »20«"},
+        [CAMPAIGND_PARAMETER_MONEY] = {to_money, "an amount, as »12.34«", "ein Betrag wie »12.34«"},
+        [CAMPAIGND_PARAMETER_BOOLEAN] = {to_boolean, "»yes« or »no«", "»yes« oder »no«"},
         [CAMPAIGND_PARAMETER_DURATION] = {text_to_duration_us,
-                                          "a duration with its unit, as »30s«, »5m« or »250ms«"},
-        [CAMPAIGND_PARAMETER_SIZE] = {text_to_size, "a size, as »64KB« or »4MB«"},
+                                          "a duration with its unit, as »30s«, »5m« or »250ms«",
+                                          "eine Dauer mit Einheit wie »30s«, »5m« oder »250ms«"},
+        [CAMPAIGND_PARAMETER_SIZE] = {text_to_size, "a size, as »64KB« or »4MB«",
+                                      "eine Größe wie »64KB« oder »4MB«"},
     };
     if (numbers[type].read(text, value) != 0)
-        return fault(error, entry, text, numbers[type].wanted);
+        return fault(error, entry, text, numbers[type].wanted, numbers[type].german);
     return type == CAMPAIGND_PARAMETER_BOOLEAN ? 0 : in_bounds(entry, text, *value, error);
 }
 
@@ -165,8 +176,10 @@ static int check_choice(const json_t *entry, const char *text, struct error *err
     size_t index;
     const json_t *choice;
     json_array_foreach((json_t *)choices, index, choice)
-        buffer_printf(&wanted, "%s»%s«", index ? ", " : "one of ", member(choice, "name"));
-    return fault(error, entry, text, buffer_string(&wanted));
+        buffer_printf(&wanted, "%s»%s«", index ? ", " : "", member(choice, "name"));
+    FREE_CLEAN char *english = memory_format("one of %s", buffer_string(&wanted));
+    FREE_CLEAN char *german = memory_format("eines von %s", buffer_string(&wanted));
+    return fault(error, entry, text, english, german);
 }
 
 static int check_column(const json_t *entry, const char *text, const struct declared_names *names,
@@ -178,7 +191,9 @@ static int check_column(const json_t *entry, const char *text, const struct decl
     if (!names || !names->columns)
         return 0;
     FREE_CLEAN char *what = memory_format("%s: the group has no column", member(entry, "name"));
-    return unknown_name(error, what, text, names->columns);
+    FREE_CLEAN char *german =
+        memory_format("%s: die Gruppe hat keine Spalte", member(entry, "name"));
+    return unknown_name(error, what, german, text, names->columns);
 }
 
 static int check_report(const json_t *entry, const char *text, const struct declared_names *names,
@@ -187,8 +202,9 @@ static int check_report(const json_t *entry, const char *text, const struct decl
     if (!names || !names->reports || json_object_get(names->reports, text))
         return 0;
     FREE_CLEAN char *what = memory_format("%s: there is no report", member(entry, "name"));
+    FREE_CLEAN char *german = memory_format("%s: es gibt keinen Bericht", member(entry, "name"));
     FREE_CLEAN const char **known = names_of(names->reports);
-    return unknown_name(error, what, text, known);
+    return unknown_name(error, what, german, text, known);
 }
 
 static int check_text(const json_t *entry, int32_t type, const char *text,
@@ -217,16 +233,20 @@ static int as_text(const json_t *entry, const json_t *given, struct buffer *text
     if (json_is_string(given)) {
         buffer_append(text, json_string_value(given), json_string_length(given));
         if (text->size > VALUE_MAX || strlen(buffer_string(text)) != text->size)
-            return error_set(error, ERROR_INPUT, "%s is too long or holds a zero byte", name);
+            return error_say(error, ERROR_INPUT, "%s is too long or holds a zero byte",
+                             "%s ist zu lang oder enthält ein Nullbyte", name);
     } else if (json_is_boolean(given)) {
         buffer_text(text, json_is_true(given) ? "yes" : "no");
     } else if (json_is_integer(given)) {
         buffer_printf(text, "%" JSON_INTEGER_FORMAT, json_integer_value(given));
     } else {
-        return error_set(error, ERROR_INPUT,
-                         "%s must be a text, a whole number or true or false (an amount as text: "
-                         "\"12.34\")",
-                         name);
+        return error_say(
+            error, ERROR_INPUT,
+            "%s must be a text, a whole number or true or false (an amount as text: "
+            "\"12.34\")",
+            "%s muss ein Text, eine ganze Zahl oder true oder false sein (ein Betrag als "
+            "Text: \"12.34\")",
+            name);
     }
     return 0;
 }
@@ -261,12 +281,13 @@ int declared_read(const json_t *entry, const json_t *given, const struct declare
     if (is_given(given) && as_text(entry, given, &out->text, error) != 0)
         return -1;
     if (!is_given(given) || is_empty_name(type, &out->text) || (required && out->text.size == 0))
-        return required ? error_set(error, ERROR_INPUT, "%s is missing; it must be given",
-                                    member(entry, "name"))
+        return required ? error_say(error, ERROR_INPUT, "%s is missing; it must be given",
+                                    "%s fehlt und muss angegeben sein", member(entry, "name"))
                         : 0;
     const char *text = buffer_string(&out->text);
     if (!text_is_utf8(text, out->text.size))
-        return error_set(error, ERROR_INPUT, "%s is not UTF-8", member(entry, "name"));
+        return error_say(error, ERROR_INPUT, "%s is not UTF-8", "%s ist nicht in UTF-8",
+                         member(entry, "name"));
     if (!is_number(type)) {
         out->type = CAMPAIGND_TEXT;
         return check_text(entry, type, text, names, error);
@@ -294,8 +315,8 @@ static int check_unknown(const json_t *table, const json_t *given, declared_prob
         struct error error;
         if (declared_find(table, name))
             continue;
-        unknown_name(&error, "there is no parameter", name, known);
-        problem(context, name, error.message);
+        unknown_name(&error, "there is no parameter", "es gibt keinen Parameter", name, known);
+        problem(context, name, &error);
         faults++;
     }
     return faults;
@@ -312,7 +333,7 @@ int declared_check(const json_t *table, const json_t *given, const struct declar
         struct error error;
         const char *name = member(entry, "name");
         if (declared_read(entry, json_object_get(given, name), names, &value, &error) != 0) {
-            problem(context, name, error.message);
+            problem(context, name, &error);
             faults++;
         }
         buffer_free(&value.text);

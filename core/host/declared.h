@@ -29,7 +29,7 @@ struct declared_names {
     const json_t *reports;      /* an object with the reports' names as keys */
 };
 
-typedef void declared_problem(void *context, const char *name, const char *message);
+typedef void declared_problem(void *context, const char *name, const struct error *fault);
 
 /*
  * Check `given` (an object: name → string, number or boolean; null counts as not given) against

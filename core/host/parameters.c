@@ -74,7 +74,7 @@ static const json_t *find_setting(const json_t *settings, const char *key)
     return NULL;
 }
 
-static void add_fault(void *context, const char *name, const char *message)
+static void add_fault(void *context, const char *name, const struct error *fault)
 {
     struct faults *faults = context;
     const json_t *setting = find_setting(faults->settings, name);
@@ -83,7 +83,7 @@ static void add_fault(void *context, const char *name, const char *message)
     if (setting && *member(setting, "file"))
         buffer_printf(&faults->text, "%s:%" JSON_INTEGER_FORMAT ": ", member(setting, "file"),
                       json_integer_value(json_object_get(setting, "line")));
-    buffer_text(&faults->text, message);
+    buffer_text(&faults->text, fault->message);
 }
 
 static json_t *as_object(const json_t *settings)
@@ -141,7 +141,7 @@ static void resolve(struct campaignd_parameters *parameters, struct faults *faul
         else if (entry->type == CAMPAIGND_PARAMETER_LOCATION)
             resolve_location(entry, file);
         else if (entry->type == CAMPAIGND_PARAMETER_SECRET && read_secret(entry, file, &error) != 0)
-            add_fault(faults, entry->name, error.message);
+            add_fault(faults, entry->name, &error);
     }
 }
 

@@ -433,6 +433,17 @@ static void copy_purpose(struct run_row *row, const json_t *campaign)
     copy_member(row->consent_reason, sizeof row->consent_reason, campaign, "consent_reason");
 }
 
+static const char *state_in_german(enum run_state state)
+{
+    static const char *const names[RUN_STATES] = {[RUN_PREPARING] = "wird vorbereitet",
+                                                  [RUN_RUNNING] = "läuft",
+                                                  [RUN_PAUSED] = "ist angehalten",
+                                                  [RUN_CANCELLED] = "ist abgebrochen",
+                                                  [RUN_DONE] = "ist fertig",
+                                                  [RUN_FAILED] = "ist gescheitert"};
+    return names[state];
+}
+
 void runner_start_run(struct runner *runner, json_t *definition, json_t *sources,
                       const char *suppression, int64_t suppression_revision, const char *uuid,
                       const char *requested_by, int64_t request, bool force, runner_started started,
@@ -444,18 +455,24 @@ void runner_start_run(struct runner *runner, json_t *definition, json_t *sources
     const struct run *other = under_way(runner, id);
     struct error error;
     if (other && !force && strcmp(other->row.uuid, uuid) != 0) {
-        error_set(&error, ERROR_CONFLICT,
-                  "run %lld of this campaign is %s; wait for its end, or start with force",
-                  (long long)other->row.number, run_state_name(other->row.state));
+        error_say(
+            &error, ERROR_CONFLICT,
+            "run %lld of this campaign is %s%.0s; wait for its end, or start with force",
+            "Ausführung %lld dieser Kampagne %.0s%s; ihr Ende abwarten oder mit force starten",
+            (long long)other->row.number, run_state_name(other->row.state),
+            state_in_german(other->row.state));
         started(context, 0, &error);
         json_decref(definition);
         json_decref(sources);
         return;
     }
     if (!force && starting(runner, id, uuid)) {
-        error_set(&error, ERROR_CONFLICT,
-                  "a run of this campaign is just being started; wait for its end, or start with "
-                  "force");
+        error_say(
+            &error, ERROR_CONFLICT,
+            "a run of this campaign is just being started; wait for its end, or start with "
+            "force",
+            "Eine Ausführung dieser Kampagne wird gerade gestartet; ihr Ende abwarten oder mit "
+            "force starten");
         started(context, 0, &error);
         json_decref(definition);
         json_decref(sources);
@@ -509,14 +526,18 @@ static struct run *find_or_error(struct runner *runner, int64_t number, struct e
 {
     struct run *run = run_find(runner, number);
     if (!run)
-        error_set(error, ERROR_NOT_FOUND, "there is no run %lld", (long long)number);
+        error_say(error, ERROR_NOT_FOUND, "there is no run %lld",
+                  "Eine Ausführung %lld gibt es nicht", (long long)number);
     return run;
 }
 
-static int wrong_state(const struct run *run, const char *deed, struct error *error)
+static int wrong_state(const struct run *run, const char *deed, const char *german,
+                       struct error *error)
 {
-    return error_set(error, ERROR_CONFLICT, "run %lld is %s and cannot be %s",
-                     (long long)run->row.number, run_state_name(run->row.state), deed);
+    return error_say(error, ERROR_CONFLICT, "run %lld is %s%.0s and cannot be %s%.0s",
+                     "Ausführung %lld %.0s%s und kann nicht %.0s%s werden",
+                     (long long)run->row.number, run_state_name(run->row.state),
+                     state_in_german(run->row.state), deed, german);
 }
 
 void run_pause(struct runner *runner, struct run *run, const char *reason)
@@ -535,7 +556,7 @@ int runner_pause(struct runner *runner, int64_t number, const char *reason, stru
     if (!run)
         return -1;
     if (run->row.state != RUN_RUNNING)
-        return wrong_state(run, "paused", error);
+        return wrong_state(run, "paused", "angehalten", error);
     run_pause(runner, run, reason);
     return 0;
 }
@@ -546,7 +567,7 @@ int runner_resume(struct runner *runner, int64_t number, struct error *error)
     if (!run)
         return -1;
     if (run->row.state != RUN_PAUSED || !run->journal)
-        return wrong_state(run, "resumed", error);
+        return wrong_state(run, "resumed", "fortgesetzt", error);
     run->row.state = RUN_RUNNING;
     run->row.reason[0] = '\0';
     log_notice("run %lld (%s) goes on", (long long)run->row.number, run->row.campaign);
@@ -563,7 +584,7 @@ int runner_cancel(struct runner *runner, int64_t number, struct error *error)
     if (!run)
         return -1;
     if (run->row.state != RUN_RUNNING && run->row.state != RUN_PAUSED)
-        return wrong_state(run, "cancelled", error);
+        return wrong_state(run, "cancelled", "abgebrochen", error);
     run->row.state = RUN_CANCELLED;
     run->row.reason[0] = '\0';
     log_notice("run %lld (%s) is being cancelled: what has begun ends", (long long)run->row.number,

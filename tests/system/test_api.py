@@ -93,7 +93,7 @@ COMMANDS = [
     ("suppress remove", ["1"], "is off", "ist von der", None),
     ("person export", ["1"], '"runs"', '"runs"', "runs"),
     ("export", [], "campaignd-definitions", "campaignd-definitions", "format"),
-    ("import", ["DEFINITIONS"], "definitions taken", "Definitionen übernommen", "unchanged"),
+    ("import", ["DEFINITIONS"], "definition taken", "1 Definition übernommen", "unchanged"),
     ("campaign start", ["lang", "--force"], "has started", "hat begonnen", "run"),
     ("run list", [], "Grüße", "Grüße", None),
     ("run show", ["1"], "recipients", "Empfänger", "steps"),

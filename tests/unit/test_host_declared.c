@@ -30,11 +30,11 @@ struct seen {
     char name[64], message[1024];
 };
 
-static void note(void *context, const char *name, const char *message)
+static void note(void *context, const char *name, const struct error *fault)
 {
     struct seen *seen = context;
     snprintf(seen->name, sizeof seen->name, "%s", name);
-    snprintf(seen->message, sizeof seen->message, "%s", message);
+    snprintf(seen->message, sizeof seen->message, "%s", fault->message);
 }
 
 static int check(const char *given_text, struct seen *seen)
