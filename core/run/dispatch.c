@@ -107,6 +107,7 @@ struct claim_work {
     uint64_t limit;
     struct journal_range *only; /* NULL: whatever waits */
     size_t only_count;
+    int64_t until_us; /* of those: when what has not begun is to be asked about again */
     struct buffer frame;
     uint64_t claim, tasks;
 };
@@ -144,6 +145,9 @@ static void on_claimed(struct store_work *work, const struct error *failed)
             put_revoke(&claim->frame, claim->claim);
         if (worker->state != WORKER_GONE)
             send_frames(worker, &claim->frame);
+        if (claim->only && claim->run->rechecks)
+            recheck_given(claim->run, run_step_index(claim->run, claim->step), claim->claim,
+                          claim->until_us);
     }
     worker->pending--;
     claim->run->pending--;
@@ -160,7 +164,8 @@ static void on_claimed(struct store_work *work, const struct error *failed)
 
 /* `only` is taken over. */
 static void ask_claim(struct runner_worker *worker, struct run *run, struct job *job,
-                      uint64_t limit, struct journal_range *only, size_t only_count)
+                      uint64_t limit, struct journal_range *only, size_t only_count,
+                      int64_t until_us)
 {
     struct claim_work *claim = memory_new(sizeof *claim);
     *claim = (struct claim_work){
@@ -172,6 +177,7 @@ static void ask_claim(struct runner_worker *worker, struct run *run, struct job 
         .limit = limit,
         .only = only,
         .only_count = only_count,
+        .until_us = until_us,
     };
     job->claiming = true;
     worker->pending++;
@@ -194,9 +200,10 @@ static bool ask_rechecked(struct runner_worker *worker, struct run *run, struct 
                           size_t step, uint64_t limit)
 {
     struct journal_range *only;
-    size_t count = recheck_take(run, step, limit, &only);
+    int64_t until_us;
+    size_t count = recheck_take(run, step, limit, &only, &until_us);
     if (count) {
-        ask_claim(worker, run, job, limit, only, count);
+        ask_claim(worker, run, job, limit, only, count, until_us);
         return true;
     }
     free(only);
@@ -226,7 +233,7 @@ static bool serve(struct runner_worker *worker, struct run *run, const struct jo
     size_t index = (size_t)(step - run->steps);
     if (recheck_wanted(run, index))
         return ask_rechecked(worker, run, job, index, limit);
-    ask_claim(worker, run, job, limit, NULL, 0);
+    ask_claim(worker, run, job, limit, NULL, 0, 0);
     return true;
 }
 

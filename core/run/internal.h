@@ -96,6 +96,7 @@ struct runner {
 
 /* runner.c */
 struct run *run_find(struct runner *runner, int64_t number);
+size_t run_step_index(const struct run *run, int number); /* step_count: none */
 const struct runner_action *runner_find_action(const struct runner *runner, const char *name);
 void run_save(struct run *run, struct runner *runner); /* the index row, by the store */
 void run_pause(struct runner *runner, struct run *run, const char *reason);
@@ -121,10 +122,14 @@ void withdraw_look(
 void recheck_open(struct run *run); /* which steps of its definition ask again? */
 void recheck_close(struct run *run);
 bool recheck_wanted(const struct run *run, size_t step);
-/* Up to `limit` tasks that may be claimed now, in `ranges`, which the caller frees. How many ranges. */
-size_t recheck_take(struct run *run, size_t step, uint64_t limit, struct journal_range **ranges);
+/* Up to `limit` tasks that may be claimed now, in `ranges`, which the caller frees, and until when (monotonic) they may be begun.
+ * How many ranges. recheck_given: they are claimed. */
+size_t recheck_take(struct run *run, size_t step, uint64_t limit, struct journal_range **ranges,
+                    int64_t *until_us);
+void recheck_given(struct run *run, size_t step, uint64_t claim, int64_t until_us);
+void recheck_expire(struct runner *runner, struct run *run); /* ask back what was not begun in time */
 void recheck_ask(struct runner *runner, struct run *run, size_t step); /* unless it is under way */
-const char *recheck_trouble(const struct run *run);                    /* NULL: none */
+json_t *recheck_reason_json(const struct run *run); /* why such a step waits; new, or NULL */
 
 /* recovery.c */
 void recovery_begin(struct runner *runner, const struct instance_row *row);

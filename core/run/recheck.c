@@ -1,7 +1,8 @@
 /*
  * Steps that ask the source again before delivery. What waits of such a step is not claimed as it comes: the first thousand are
  * looked up in the rows file (pool), a reader asks the source which of their keys it does not select any more, those are
- * withdrawn, and the others may be claimed for half a minute. Whoever was given back, or put off, is asked about again.
+ * withdrawn, and the others may be claimed for half a minute; what has not begun by then is asked back. Whoever was given back, or
+ * put off, is asked about again. Of a unit of several every member is asked about: one message goes to all of them.
  *
  *   peek (store) → keys (pool) → reader → withdraw (store) → cleared, until claimed or too old
  *
@@ -19,16 +20,25 @@
 #include "source/rows.h"
 #include "store/sql.h"
 
-#define KEYS_AT_ONCE 1000
+#define TASKS_AT_ONCE 1000
 #define CLEARED_US INT64_C(30000000)
 #define AGAIN_US INT64_C(30000000)
+#define SAID_AFTER_US INT64_C(2000000)
+
+/* What was claimed on the strength of an answer, and until when that holds. */
+struct given {
+    uint64_t claim;
+    int64_t until_us;
+};
 
 struct recheck {
     bool wanted;
     bool asking;
     struct journal_range *cleared; /* may be claimed; ascending */
     size_t count, room;
-    int64_t cleared_until_us, again_us; /* monotonic */
+    int64_t cleared_until_us, again_us, asked_us; /* monotonic */
+    struct given *given;
+    size_t given_count;
     char trouble[512];                  /* why the source cannot be asked; "" */
 };
 
@@ -39,29 +49,21 @@ struct asking {
     struct run *run;
     struct recheck *recheck;
     int step;
-    struct journal_range ranges[KEYS_AT_ONCE];
+    struct journal_range ranges[TASKS_AT_ONCE];
     size_t range_count;
     char *rows_path;
-    uint64_t ordinals[KEYS_AT_ONCE];
-    char *reasons[KEYS_AT_ONCE]; /* why it is gone; NULL: it is not */
-    json_t *keys;                /* as many texts */
+    uint64_t ordinals[TASKS_AT_ONCE]; /* ascending */
+    char *reasons[TASKS_AT_ONCE];     /* why it is gone; NULL: it is not */
     size_t count;
-    struct journal_withdrawal withdrawals[KEYS_AT_ONCE];
+    json_t *keys; /* texts; of each its task */
+    size_t *tasks;
+    struct journal_withdrawal withdrawals[TASKS_AT_ONCE];
     size_t gone;
-    int64_t asked_us;
     bool failed;
     struct error error;
 };
 
 /* ---- of a run ---- */
-
-static size_t step_index(const struct run *run, int number)
-{
-    size_t i = 0;
-    while (i < run->step_count && run->steps[i].number != number)
-        i++;
-    return i;
-}
 
 void recheck_open(struct run *run)
 {
@@ -69,7 +71,7 @@ void recheck_open(struct run *run)
     json_t *step;
     recheck_close(run);
     json_array_foreach(json_object_get(run->definition, "steps"), index, step) {
-        size_t i = step_index(run, (int)json_integer_value(json_object_get(step, "number")));
+        size_t i = run_step_index(run, (int)json_integer_value(json_object_get(step, "number")));
         if (i == run->step_count || !json_is_true(json_object_get(step, "recheck")))
             continue;
         if (!run->rechecks)
@@ -80,17 +82,26 @@ void recheck_open(struct run *run)
 
 void recheck_close(struct run *run)
 {
-    for (size_t i = 0; run->rechecks && i < run->step_count; i++)
+    for (size_t i = 0; run->rechecks && i < run->step_count; i++) {
         free(run->rechecks[i].cleared);
+        free(run->rechecks[i].given);
+    }
     free(run->rechecks);
     run->rechecks = NULL;
 }
 
-const char *recheck_trouble(const struct run *run)
+json_t *recheck_reason_json(const struct run *run)
 {
-    for (size_t i = 0; run->rechecks && i < run->step_count; i++)
-        if (*run->rechecks[i].trouble)
-            return run->rechecks[i].trouble;
+    for (size_t i = 0; run->rechecks && i < run->step_count; i++) {
+        const struct recheck *recheck = &run->rechecks[i];
+        int64_t asking_us = clock_monotonic_us() - recheck->asked_us;
+        if (*recheck->trouble)
+            return json_string(recheck->trouble);
+        if (recheck->asking && recheck->asked_us && asking_us > SAID_AFTER_US)
+            return json_sprintf("step »%.60s« waits: its source has been asked for %lld s who is "
+                                "still selected",
+                                run->steps[i].name, (long long)(asking_us / 1000000));
+    }
     return NULL;
 }
 
@@ -116,13 +127,38 @@ static void add_cleared(struct recheck *recheck, uint64_t ordinal)
     recheck->cleared[recheck->count++] = (struct journal_range){.first = ordinal, .last = ordinal};
 }
 
-size_t recheck_take(struct run *run, size_t step, uint64_t limit, struct journal_range **ranges)
+void recheck_given(struct run *run, size_t step, uint64_t claim, int64_t until_us)
+{
+    struct recheck *recheck = &run->rechecks[step];
+    recheck->given =
+        memory_resize(recheck->given, (recheck->given_count + 1) * sizeof *recheck->given);
+    recheck->given[recheck->given_count++] = (struct given){.claim = claim, .until_us = until_us};
+}
+
+/* Who has begun all of it, or is gone, ignores it. */
+void recheck_expire(struct runner *runner, struct run *run)
+{
+    for (size_t i = 0; run->rechecks && i < run->step_count; i++) {
+        struct recheck *recheck = &run->rechecks[i];
+        size_t kept = 0;
+        for (size_t k = 0; k < recheck->given_count; k++)
+            if (clock_monotonic_us() > recheck->given[k].until_us)
+                dispatch_send_revokes(runner, &recheck->given[k].claim, 1);
+            else
+                recheck->given[kept++] = recheck->given[k];
+        recheck->given_count = kept;
+    }
+}
+
+size_t recheck_take(struct run *run, size_t step, uint64_t limit, struct journal_range **ranges,
+                    int64_t *until_us)
 {
     struct recheck *recheck = &run->rechecks[step];
     size_t taken = 0;
     if (clock_monotonic_us() > recheck->cleared_until_us)
         recheck->count = 0;
     *ranges = memory_array(recheck->count + 1, sizeof **ranges);
+    *until_us = recheck->cleared_until_us;
     while (taken < recheck->count && limit) {
         struct journal_range *range = &recheck->cleared[taken];
         uint64_t tasks = range->last - range->first + 1;
@@ -151,11 +187,13 @@ static void over(struct asking *asking)
     struct runner *runner = asking->runner;
     struct run *run = asking->run;
     asking->recheck->asking = false;
+    asking->recheck->asked_us = 0;
     runner->recoveries--;
     run->pending--;
     for (size_t i = 0; i < asking->count; i++)
         free(asking->reasons[i]);
     json_decref(asking->keys);
+    free(asking->tasks);
     free(asking->rows_path);
     free(asking);
     run_check_end(runner, run);
@@ -165,14 +203,15 @@ static void over(struct asking *asking)
 
 static bool is_void(const struct asking *asking)
 {
-    return asking->runner->over || asking->run->closing || !asking->run->journal;
+    return asking->runner->over || asking->run->closing || !asking->run->journal ||
+           asking->run->row.state == RUN_CANCELLED;
 }
 
 static void fail(struct asking *asking, const struct error *error)
 {
     struct recheck *recheck = asking->recheck;
     const struct run *run = asking->run;
-    const char *step = run->steps[step_index(run, asking->step)].name;
+    const char *step = run->steps[run_step_index(run, asking->step)].name;
     bool said = *recheck->trouble;
     snprintf(recheck->trouble, sizeof recheck->trouble,
              "step »%.60s« waits: the source cannot say who is still selected: %.300s; it is asked "
@@ -193,7 +232,7 @@ static void clear_rest(struct asking *asking)
 {
     struct recheck *recheck = asking->recheck;
     recheck->count = 0;
-    recheck->cleared_until_us = asking->asked_us + CLEARED_US;
+    recheck->cleared_until_us = recheck->asked_us + CLEARED_US;
     recheck->trouble[0] = '\0';
     for (size_t i = 0; i < asking->count; i++)
         if (!asking->reasons[i])
@@ -237,21 +276,32 @@ static void withdraw_gone(struct asking *asking)
 
 /* ---- ask the source ---- */
 
+/* `said`: what the reader calls it. Of a unit the first reason stays. */
+static void note_reason(struct asking *asking, size_t index, const char *said)
+{
+    size_t task = asking->tasks[index];
+    bool member = index && asking->tasks[index - 1] == task;
+    const char *key = json_string_value(json_array_get(asking->keys, index));
+    if (asking->reasons[task])
+        return;
+    asking->reasons[task] = member ? memory_format("no longer selected: %s (member %s)", said, key)
+                                   : memory_format("no longer selected: %s", said);
+}
+
 static void note_gone(struct asking *asking, const json_t *gone)
 {
     size_t index;
-    json_t *one, *key, *places = json_object();
+    json_t *one, *key, *reasons = json_object();
+    json_array_foreach((json_t *)gone, index, one)
+        json_object_set(reasons, json_string_value(json_object_get(one, "key")),
+                        json_object_get(one, "reason"));
     json_array_foreach(asking->keys, index, key)
-        json_object_set_new(places, json_string_value(key), json_integer((json_int_t)index));
-    json_array_foreach((json_t *)gone, index, one) {
-        const char *name = json_string_value(json_object_get(one, "key"));
-        const char *reason = json_string_value(json_object_get(one, "reason"));
-        const json_t *place = name ? json_object_get(places, name) : NULL;
-        size_t at = (size_t)json_integer_value(place);
-        if (place && !asking->reasons[at])
-            asking->reasons[at] = memory_format("no longer selected: %s", reason ? reason : "");
+    {
+        const char *said = json_string_value(json_object_get(reasons, json_string_value(key)));
+        if (said)
+            note_reason(asking, index, said);
     }
-    json_decref(places);
+    json_decref(reasons);
 }
 
 static void on_asked(void *context, const json_t *answer, const struct error *failed)
@@ -282,7 +332,7 @@ static void ask_source(struct asking *asking)
     json_object_set_new(request, "step", json_integer(asking->step));
     /* Without a copy of the list: newer objections are withdrawn by their own way. */
     json_object_set_new(request, "suppression", json_string(access(list, R_OK) == 0 ? list : ""));
-    asking->asked_us = clock_monotonic_us();
+    asking->recheck->asked_us = clock_monotonic_us();
     reader_start(runner->is.loop, request, on_asked, asking);
     json_decref(request);
     json_decref(sources);
@@ -290,29 +340,54 @@ static void ask_source(struct asking *asking)
 
 /* ---- whose turn it is ---- */
 
+static void add_key(struct asking *asking, uint64_t ordinal, const char *text)
+{
+    size_t count = json_array_size(asking->keys);
+    json_t *key = json_string(text);
+    if (!asking->count || asking->ordinals[asking->count - 1] != ordinal)
+        asking->ordinals[asking->count++] = ordinal;
+    size_t task = asking->count - 1;
+    /* One that is no text for JSON cannot be asked about, and is gone by that. */
+    if (!key && !asking->reasons[task])
+        asking->reasons[task] = memory_text("no longer selected: its key is not UTF-8");
+    if ((count & (count - 1)) == 0)
+        asking->tasks =
+            memory_resize(asking->tasks, (count ? count * 2 : 1) * sizeof *asking->tasks);
+    asking->tasks[count] = task;
+    json_array_append_new(asking->keys, key ? key : json_string(""));
+}
+
+static sqlite3_stmt *prepare_keys(sqlite3 *rows, struct error *error)
+{
+    int members = rows_has_members(rows, error);
+    return members < 0 ? NULL
+                       : sql_prepare(rows,
+                                     members ? "SELECT ordinal, key, 0 AS position\n"
+                                               "FROM recipient\n"
+                                               "WHERE ordinal BETWEEN ?1 AND ?2\n"
+                                               "UNION ALL\n"
+                                               "SELECT ordinal, key, position\n"
+                                               "FROM member\n"
+                                               "WHERE ordinal BETWEEN ?1 AND ?2 AND position > 0\n"
+                                               "ORDER BY ordinal, position"
+                                             : "SELECT ordinal, key\n"
+                                               "FROM recipient\n"
+                                               "WHERE ordinal BETWEEN ?1 AND ?2\n"
+                                               "ORDER BY ordinal",
+                                     error);
+}
+
 static int read_keys(struct asking *asking, sqlite3 *rows, struct error *error)
 {
-    STATEMENT_CLEAN sqlite3_stmt *select = sql_prepare(rows,
-                                                       "SELECT ordinal, key\n"
-                                                       "FROM recipient\n"
-                                                       "WHERE ordinal BETWEEN ?1 AND ?2\n"
-                                                       "ORDER BY ordinal",
-                                                       error);
+    STATEMENT_CLEAN sqlite3_stmt *select = prepare_keys(rows, error);
     int more = select ? 0 : -1;
     for (size_t i = 0; more == 0 && i < asking->range_count; i++) {
         sqlite3_bind_int64(select, 1, (int64_t)asking->ranges[i].first);
         sqlite3_bind_int64(select, 2, (int64_t)asking->ranges[i].last);
-        while ((more = sql_row(select, error)) > 0 && asking->count < KEYS_AT_ONCE) {
-            json_t *key = json_string(sql_text(select, 1));
-            /* One that is no text for JSON cannot be asked about, and is gone by that. */
-            if (!key)
-                asking->reasons[asking->count] =
-                    memory_text("no longer selected: its key is not UTF-8");
-            json_array_append_new(asking->keys, key ? key : json_string(""));
-            asking->ordinals[asking->count++] = (uint64_t)sqlite3_column_int64(select, 0);
-        }
+        while ((more = sql_row(select, error)) > 0)
+            add_key(asking, (uint64_t)sqlite3_column_int64(select, 0), sql_text(select, 1));
     }
-    return more < 0 ? -1 : 0;
+    return more;
 }
 
 static void read_on_pool(uv_work_t *pool)
@@ -338,7 +413,7 @@ static void on_keys(uv_work_t *pool, int status)
 static int apply_peek(struct store_work *work, struct error *error)
 {
     struct asking *asking = (struct asking *)work;
-    return journal_peek(asking->run->journal, asking->step, KEYS_AT_ONCE, asking->ranges,
+    return journal_peek(asking->run->journal, asking->step, TASKS_AT_ONCE, asking->ranges,
                         &asking->range_count, error);
 }
 

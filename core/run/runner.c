@@ -54,6 +54,14 @@ struct run *run_find(struct runner *runner, int64_t number)
     return run;
 }
 
+size_t run_step_index(const struct run *run, int number)
+{
+    size_t i = 0;
+    while (i < run->step_count && run->steps[i].number != number)
+        i++;
+    return i;
+}
+
 const struct runner_action *runner_find_action(const struct runner *runner, const char *name)
 {
     for (size_t i = 0; i < runner->action_count; i++)
@@ -699,9 +707,8 @@ static json_t *reason_json(const struct runner *runner, const struct run *run)
         if (*action->trouble)
             return json_sprintf("waits for action »%s«: %s", run->steps[i].action, action->trouble);
     }
-    if (run->row.state == RUN_RUNNING && recheck_trouble(run))
-        return json_string(recheck_trouble(run));
-    return json_null();
+    json_t *reason = run->row.state == RUN_RUNNING ? recheck_reason_json(run) : NULL;
+    return reason ? reason : json_null();
 }
 
 static json_t *run_json(const struct runner *runner, const struct run *run)
@@ -839,6 +846,7 @@ static void on_tick(uv_timer_t *timer)
             deferred += counts[i].deferred;
         measure_rate(run, counts);
         wake_deferred(runner, run, deferred);
+        recheck_expire(runner, run);
         run_check_end(runner, run);
     }
     withdraw_look(runner);

@@ -170,13 +170,6 @@ static int find_columns(const struct match *match, sqlite3 *rows, struct address
     return more < 0 ? -1 : 0;
 }
 
-static int has_members(sqlite3 *rows, struct error *error)
-{
-    STATEMENT_CLEAN sqlite3_stmt *select = sql_prepare(
-        rows, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'member'", error);
-    return select ? sql_row(select, error) : -1;
-}
-
 static void match_row(struct match *match, sqlite3_stmt *row, const struct address_columns *columns)
 {
     struct found found = {.any = false};
@@ -212,7 +205,7 @@ static int match_rows(struct match *match, struct error *error)
 {
     SQL_CLEAN sqlite3 *rows = rows_open_database(match->rows_path, error);
     struct address_columns columns = {.count = 0};
-    int members = rows ? has_members(rows, error) : -1;
+    int members = rows ? rows_has_members(rows, error) : -1;
     if (members < 0 || find_columns(match, rows, &columns, error) != 0 ||
         match_table(match, rows, "recipient", &columns, error) != 0)
         return -1;

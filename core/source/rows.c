@@ -245,6 +245,13 @@ sqlite3 *rows_open_database(const char *path, struct error *error)
     return db;
 }
 
+int rows_has_members(sqlite3 *db, struct error *error)
+{
+    STATEMENT_CLEAN sqlite3_stmt *select = sql_prepare(
+        db, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'member'", error);
+    return select ? sql_row(select, error) : -1;
+}
+
 static void make_mutex(pthread_mutex_t *mutex)
 {
     pthread_mutexattr_t recursive;

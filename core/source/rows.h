@@ -78,6 +78,7 @@ void rows_close_pointer(struct rows **rows);
 
 /* The file's database itself, for statements of one's own; sql_close(). NULL with the reason. */
 sqlite3 *rows_open_database(const char *path, struct error *error);
+int rows_has_members(sqlite3 *db, struct error *error); /* its table: 1, 0 (format 1), -1 */
 
 /* Its connection, for statements of one's own: on one thread alone, finalized before rows_close. */
 sqlite3 *rows_database(const struct rows *rows);
