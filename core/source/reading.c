@@ -2,6 +2,7 @@
 
 #include <libgen.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -283,15 +284,21 @@ static enum source_type key_type(const struct source *source, const char *key)
     return SOURCE_UNKNOWN;
 }
 
-/* A key as the source compares it: a number where the column holds such. NULL: no such key can be
- * in that column. */
+/* Is it written as arrival_key() writes an integer? */
+static bool is_integer(const char *key, int64_t *number)
+{
+    char again[24];
+    *number = strtoll(key, NULL, 10);
+    snprintf(again, sizeof again, "%lld", (long long)*number);
+    return strcmp(key, again) == 0;
+}
+
+/* A key as the source compares it: a number where the column holds such. */
 static json_t *key_value(const char *key, enum source_type type)
 {
-    char *end;
-    if (type != SOURCE_INTEGER)
-        return json_string(key);
-    long long number = strtoll(key, &end, 10);
-    return *key && !*end ? json_integer(number) : NULL;
+    int64_t number;
+    return type == SOURCE_INTEGER && is_integer(key, &number) ? json_integer(number)
+                                                              : json_string(key);
 }
 
 /* SELECT q.* FROM (the statement) AS q WHERE q.key IN (:campaignd_key_0, …) */
@@ -310,8 +317,6 @@ static void wrap(struct buffer *sql, const char *statement, const struct source 
     buffer_text(sql, " IN (NULL");
     json_array_foreach((json_t *)keys, index, text) {
         json_t *value = key_value(json_string_value(text), type);
-        if (!value)
-            continue;
         FREE_CLEAN char *name = memory_format("campaignd_key_%zu", put++);
         buffer_printf(sql, ", :%s", name);
         json_object_set_new(values, name, value);
@@ -319,9 +324,16 @@ static void wrap(struct buffer *sql, const char *statement, const struct source 
     buffer_char(sql, ')');
 }
 
-/* Types that are compared otherwise than their texts would be are not asked for by key. */
-static bool keys_can_be_asked_for(enum source_type type)
+/* Types that are compared otherwise than their texts would be are not asked for by key, nor is what
+ * a column of integers holds beside such: SQLite any text, MariaDB larger ones. */
+static bool keys_can_be_asked_for(enum source_type type, const json_t *keys)
 {
+    size_t index;
+    json_t *key;
+    int64_t number;
+    json_array_foreach((json_t *)keys, index, key)
+        if (type == SOURCE_INTEGER && !is_integer(json_string_value(key), &number))
+            return false;
     return type == SOURCE_INTEGER || type == SOURCE_TEXT;
 }
 
@@ -330,7 +342,7 @@ struct source *reading_query_keys(struct reading *reading, const json_t *query, 
 {
     const char *key = reading_text(group, "key");
     struct source *source = reading_query(reading, query, group, error);
-    if (!source || !keys_can_be_asked_for(key_type(source, key)))
+    if (!source || !keys_can_be_asked_for(key_type(source, key), keys))
         return source;
     json_t *statement = reading_sql(reading, query, group, error);
     if (!statement)

@@ -24,6 +24,7 @@ class Reader:
         self.database = sqlite3.connect(self.path)
         self.count = 0
         self.sources = {"s": self.source(self.path)}
+        self.databases = {}  # of servers
 
     @staticmethod
     def source(path, **more):
@@ -541,6 +542,7 @@ def three(reader, postgres, mariadb):  # noqa: F811
         create = PEOPLE[0].replace("TEXT", "VARCHAR(40)")
         server.sql(f"{create}; INSERT INTO p VALUES {values};", database)
         reader.sources[name] = reader.source("", **{**server.source(database), "password": PASSWORD})
+        reader.databases[name] = database
     return reader
 
 
@@ -569,6 +571,38 @@ def test_recheck_and_sets_on_servers(three, source):
     del definition["group"]["sets"]
     answer, rows = three.snapshot("one", key="4", definition=definition)
     assert rows.execute("SELECT key, c1 FROM recipient").fetchall() == [("4", "İpek")]
+
+
+KEY_TYPES = {
+    "s": {"INTEGER": "1", "integer": "'K-1'", "VARCHAR(9)": "'007'", "TEXT": "'ä'", "STRING": "'007'", "REAL": "1.5", "NUMERIC": "'1e3'", "BLOB": "x'00ff'",
+          "DATE": "'2026-01-02'", "BOOLEAN": "1", "": "7"},
+    "p": {"smallint": "1", "bigint": "-9223372036854775808", "char(6)": "'ab'", "varchar(9)": "'007'", "text": "'ä'", "name": "'n'", "numeric": "1.50",
+          "numeric(10)": "7", "real": "1.5", "uuid": "'6f1c2f7e-0b5c-4f43-9a5e-111111111111'", "date": "'2026-01-02'", "boolean": "true", "oid": "12",
+          "bytea": "'\\x00ff'", "\"char\"": "'c'", "timestamptz": "'2026-01-02 03:04:05+00'", "inet": "'10.0.0.1'", "mood": "'good'", "domain_text": "'d'"},
+    "m": {"tinyint": "1", "bigint unsigned": "18446744073709551615", "int(5) zerofill": "7", "char(6)": "'ab'", "varchar(9)": "'Abc '", "text": "'ä'", "decimal(9,2)": "1.50",
+          "double": "1.5", "date": "'2026-01-02'", "datetime": "'2026-01-02 03:04:05'", "binary(3)": "x'00ff01'", "enum('a','b')": "'b'", "year": "2026"},
+}
+
+
+@pytest.mark.parametrize("source", "spm")
+def test_a_key_of_any_type_is_found_again(three, postgres, mariadb, source):  # noqa: F811
+    if source == "p":
+        postgres.sql("CREATE TYPE mood AS ENUM ('good'); CREATE DOMAIN domain_text AS text", three.databases["p"])
+    missed = {}
+    for n, (kind, value) in enumerate(KEY_TYPES[source].items()):
+        statements = f"CREATE TABLE k{n} (k {kind}, x integer); INSERT INTO k{n} VALUES ({value}, 1);"
+        if source == "s":
+            three.database.executescript(statements)
+        else:
+            (postgres if source == "p" else mariadb).sql(statements, three.databases[source])
+        definition = {"campaign": {"id": 1, "purpose": "information"}, "query": {"source": source}, "picks": {}, "reports": {},
+                      "group": {"name": "g", "sql": f"SELECT * FROM k{n}", "key": "k", "fields": []},
+                      "steps": [{"number": 1, "name": "x", "channel": ""}]}
+        [key] = three.keys(definition=definition)[0]
+        answer = three.ask("recheck", definition=definition, keys=[key])
+        if answer.get("gone") != []:
+            missed[kind] = (key, answer)
+    assert not missed
 
 
 # ---- queries that do not fit
