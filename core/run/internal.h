@@ -127,7 +127,8 @@ bool recheck_wanted(const struct run *run, size_t step);
 size_t recheck_take(struct run *run, size_t step, uint64_t limit, struct journal_range **ranges,
                     int64_t *until_us);
 void recheck_given(struct run *run, size_t step, uint64_t claim, int64_t until_us);
-void recheck_expire(struct runner *runner, struct run *run); /* ask back what was not begun in time */
+void recheck_expire(struct runner *runner,
+                    struct run *run); /* ask back what was not begun in time */
 void recheck_ask(struct runner *runner, struct run *run, size_t step); /* unless it is under way */
 json_t *recheck_reason_json(const struct run *run); /* why such a step waits; new, or NULL */
 

@@ -1,5 +1,5 @@
 /*
- * Steps that ask the source again before delivery. What waits of such a step is not claimed as it comes: the first thousand are
+ * Steps that ask the source again before delivery. What waits of such a step is not claimed as it comes: the first thousands are
  * looked up in the rows file (pool), a reader asks the source which of their keys it does not select any more, those are
  * withdrawn, and the others may be claimed for half a minute; what has not begun by then is asked back. Whoever was given back, or
  * put off, is asked about again. Of a unit of several every member is asked about: one message goes to all of them.
@@ -20,7 +20,9 @@
 #include "source/rows.h"
 #include "store/sql.h"
 
-#define TASKS_AT_ONCE 1000
+#define TASKS_LEAST 1000 /* at once; more for an action that is through with them soon */
+#define TASKS_MOST 4000
+#define SOON_US INT64_C(2000000)
 #define CLEARED_US INT64_C(30000000)
 #define AGAIN_US INT64_C(30000000)
 #define SAID_AFTER_US INT64_C(2000000)
@@ -37,9 +39,10 @@ struct recheck {
     struct journal_range *cleared; /* may be claimed; ascending */
     size_t count, room;
     int64_t cleared_until_us, again_us, asked_us; /* monotonic */
+    size_t at_once;
     struct given *given;
     size_t given_count;
-    char trouble[512];                  /* why the source cannot be asked; "" */
+    char trouble[512]; /* why the source cannot be asked; "" */
 };
 
 struct asking {
@@ -49,15 +52,16 @@ struct asking {
     struct run *run;
     struct recheck *recheck;
     int step;
-    struct journal_range ranges[TASKS_AT_ONCE];
+    size_t at_once;
+    struct journal_range ranges[TASKS_MOST];
     size_t range_count;
     char *rows_path;
-    uint64_t ordinals[TASKS_AT_ONCE]; /* ascending */
-    char *reasons[TASKS_AT_ONCE];     /* why it is gone; NULL: it is not */
+    uint64_t ordinals[TASKS_MOST]; /* ascending */
+    char *reasons[TASKS_MOST];     /* why it is gone; NULL: it is not */
     size_t count;
     json_t *keys; /* texts; of each its task */
     size_t *tasks;
-    struct journal_withdrawal withdrawals[TASKS_AT_ONCE];
+    struct journal_withdrawal withdrawals[TASKS_MOST];
     size_t gone;
     bool failed;
     struct error error;
@@ -77,6 +81,7 @@ void recheck_open(struct run *run)
         if (!run->rechecks)
             run->rechecks = memory_array(run->step_count, sizeof *run->rechecks);
         run->rechecks[i].wanted = true;
+        run->rechecks[i].at_once = TASKS_LEAST;
     }
 }
 
@@ -155,8 +160,10 @@ size_t recheck_take(struct run *run, size_t step, uint64_t limit, struct journal
 {
     struct recheck *recheck = &run->rechecks[step];
     size_t taken = 0;
-    if (clock_monotonic_us() > recheck->cleared_until_us)
+    if (recheck->count && clock_monotonic_us() > recheck->cleared_until_us) {
         recheck->count = 0;
+        recheck->at_once = TASKS_LEAST;
+    }
     *ranges = memory_array(recheck->count + 1, sizeof **ranges);
     *until_us = recheck->cleared_until_us;
     while (taken < recheck->count && limit) {
@@ -178,6 +185,14 @@ size_t recheck_take(struct run *run, size_t step, uint64_t limit, struct journal
                 (recheck->count - taken) * sizeof *recheck->cleared);
     recheck->count -= taken;
     return taken;
+}
+
+/* How many it is asked about next: an action that needed seconds for as many gets no more of them. */
+static void choose_size(struct recheck *recheck)
+{
+    int64_t since_us = clock_monotonic_us() - (recheck->cleared_until_us - CLEARED_US);
+    if (recheck->cleared_until_us && since_us < SOON_US && recheck->at_once < TASKS_MOST)
+        recheck->at_once *= 2;
 }
 
 /* ---- asking: its end ---- */
@@ -295,8 +310,7 @@ static void note_gone(struct asking *asking, const json_t *gone)
     json_array_foreach((json_t *)gone, index, one)
         json_object_set(reasons, json_string_value(json_object_get(one, "key")),
                         json_object_get(one, "reason"));
-    json_array_foreach(asking->keys, index, key)
-    {
+    json_array_foreach(asking->keys, index, key) {
         const char *said = json_string_value(json_object_get(reasons, json_string_value(key)));
         if (said)
             note_reason(asking, index, said);
@@ -413,7 +427,7 @@ static void on_keys(uv_work_t *pool, int status)
 static int apply_peek(struct store_work *work, struct error *error)
 {
     struct asking *asking = (struct asking *)work;
-    return journal_peek(asking->run->journal, asking->step, TASKS_AT_ONCE, asking->ranges,
+    return journal_peek(asking->run->journal, asking->step, asking->at_once, asking->ranges,
                         &asking->range_count, error);
 }
 
@@ -437,6 +451,7 @@ void recheck_ask(struct runner *runner, struct run *run, size_t step)
     if (recheck->asking || runner->quiet || clock_monotonic_us() < recheck->again_us)
         return;
     recheck->asking = true;
+    choose_size(recheck);
     runner->recoveries++;
     run->pending++;
     struct asking *asking = memory_new(sizeof *asking);
@@ -444,6 +459,7 @@ void recheck_ask(struct runner *runner, struct run *run, size_t step)
     asking->run = run;
     asking->recheck = recheck;
     asking->step = run->steps[step].number;
+    asking->at_once = recheck->at_once;
     asking->work = (struct store_work){
         .database = &run->journal->database, .apply = apply_peek, .done = on_peeked};
     store_submit(runner->is.store, &asking->work);

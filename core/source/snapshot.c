@@ -488,21 +488,18 @@ static int is_step_withheld(sqlite3 *db, int64_t ordinal, int64_t step, json_t *
     return found < 0 ? -1 : 0;
 }
 
-static int recheck_key(struct taking *taking, const char *key, int64_t step, json_t *gone,
-                       struct error *error)
+static int recheck_key(struct taking *taking, sqlite3_stmt *row, const char *key, int64_t step,
+                       json_t *gone, struct error *error)
 {
-    sqlite3 *db = taking->fetched.db;
-    STATEMENT_CLEAN sqlite3_stmt *row = sql_prepare(
-        db, "SELECT ordinal FROM main.recipient WHERE key = ?1 ORDER BY ordinal", error);
     int64_t last = 0;
     int more;
-    if (!row)
-        return -1;
     sql_bind_text(row, 1, key);
     while ((more = sql_row(row, error)) > 0) {
         last = sqlite3_column_int64(row, 0);
-        if (selection_has(taking->selection, last))
-            return is_step_withheld(db, last, step, gone, key, error);
+        if (!selection_has(taking->selection, last))
+            continue;
+        sqlite3_reset(row);
+        return is_step_withheld(taking->fetched.db, last, step, gone, key, error);
     }
     if (more < 0)
         return -1;
@@ -511,6 +508,24 @@ static int recheck_key(struct taking *taking, const char *key, int64_t step, jso
                  selection_detail(taking->selection, last));
     else
         add_gone(gone, key, "not in the query any more", "");
+    return 0;
+}
+
+static int recheck_keys(struct taking *taking, const json_t *keys, int64_t step, json_t *gone,
+                        struct error *error)
+{
+    size_t index;
+    json_t *key;
+    if (sql_run(taking->fetched.db, "CREATE INDEX IF NOT EXISTS recipient_key ON recipient (key)",
+                error) != 0)
+        return -1;
+    STATEMENT_CLEAN sqlite3_stmt *row =
+        sql_prepare(taking->fetched.db,
+                    "SELECT ordinal FROM main.recipient WHERE key = ?1 ORDER BY ordinal", error);
+    json_array_foreach((json_t *)keys, index, key)
+        if (!row || (json_is_string(key) &&
+                     recheck_key(taking, row, json_string_value(key), step, gone, error) != 0))
+            return -1;
     return 0;
 }
 
@@ -528,18 +543,16 @@ static json_t *wanted_keys(const json_t *keys)
 json_t *snapshot_recheck(struct reading *reading, struct error *error)
 {
     TAKING_CLEAN struct taking taking = {.reading = reading};
-    json_t *keys = json_object_get(reading->request, "keys"), *key, *gone = json_array();
+    json_t *keys = json_object_get(reading->request, "keys"), *gone = json_array();
     json_t *wanted = wanted_keys(keys);
     struct source *source = reading_query_keys(reading, reading_main_query(reading),
                                                reading_group(reading), keys, error);
     int result = fetch(&taking, source, (struct fetch_options){.only = wanted}, error);
-    size_t index;
     if (result == 0)
         result = judge_with_sets(&taking, error);
-    json_array_foreach(keys, index, key)
-        if (result == 0 && json_is_string(key))
-            result = recheck_key(&taking, json_string_value(key),
-                                 reading_integer(reading->request, "step", 0), gone, error);
+    if (result == 0)
+        result =
+            recheck_keys(&taking, keys, reading_integer(reading->request, "step", 0), gone, error);
     json_decref(wanted);
     if (result == 0)
         return json_pack("{s:b, s:o}", "ok", 1, "gone", gone);
