@@ -66,6 +66,7 @@ enum api_operation {
     API_RUN_PAUSE,          /* run */
     API_RUN_RESUME,         /* run */
     API_RUN_CANCEL,         /* run */
+    API_RUN_CONFIRM,        /* run; body: {"recipients", "confirmation", "step", "text"} */
     API_ARCHIVE_LIST,       /* run or 0, recipient or NULL, limit or 0 */
     API_ARCHIVE_GET,        /* run, document */
     API_ARCHIVE_VERIFY,     /* body: {"run": 12}, optional */

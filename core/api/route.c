@@ -77,6 +77,7 @@ static const struct route routes[] = {
     {"POST", "runs/RUN/pause", API_RUN_PAUSE, ROUTE_BODY_OPTIONAL, 0},
     {"POST", "runs/RUN/resume", API_RUN_RESUME, ROUTE_BODY_OPTIONAL, 0},
     {"POST", "runs/RUN/cancel", API_RUN_CANCEL, ROUTE_BODY_OPTIONAL, 0},
+    {"POST", "runs/RUN/confirmations", API_RUN_CONFIRM, ROUTE_BODY_REQUIRED, 0},
     {"GET", "archive", API_ARCHIVE_LIST, ROUTE_BODY_NONE,
      TAKES_RUN | TAKES_RECIPIENT | TAKES_LIMIT},
     {"GET", "archive/RUN/DOCUMENT", API_ARCHIVE_GET, ROUTE_BODY_NONE, 0},

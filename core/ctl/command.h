@@ -128,6 +128,7 @@ int runs_list(struct invocation *invocation);
 int runs_show(struct invocation *invocation);
 int runs_tasks(struct invocation *invocation);
 int runs_change(struct invocation *invocation);
+int runs_confirm(struct invocation *invocation);
 int runs_watch(struct invocation *invocation);
 int runs_watch_number(struct invocation *invocation, int64_t number);
 

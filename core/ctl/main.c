@@ -75,6 +75,8 @@ const struct command commands[] = {
     {"run", "watch", "RUN", 1, 1, 0, MESSAGE_HELP_RUN_WATCH, runs_watch},
     {"run", "tasks", "RUN", 1, 1, OPTION_OUTCOME | OPTION_STEP | OPTION_RECIPIENT | OPTION_LIMIT,
      MESSAGE_HELP_RUN_TASKS, runs_tasks},
+    {"run", "confirm", "RUN RECIPIENT...", 2, 1000, OPTION_STEP, MESSAGE_HELP_RUN_CONFIRM,
+     runs_confirm},
     {"run", "pause", "RUN", 1, 1, 0, MESSAGE_HELP_RUN_PAUSE, runs_change},
     {"run", "resume", "RUN", 1, 1, 0, MESSAGE_HELP_RUN_RESUME, runs_change},
     {"run", "cancel", "RUN", 1, 1, 0, MESSAGE_HELP_RUN_CANCEL, runs_change},

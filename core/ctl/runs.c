@@ -236,6 +236,35 @@ int runs_change(struct invocation *invocation)
     return EXIT_OK;
 }
 
+int runs_confirm(struct invocation *invocation)
+{
+    int64_t run;
+    int code = parse_number(invocation, invocation->arguments[0], &run);
+    if (code)
+        return code;
+    json_t *keys = json_array(),
+           *body = json_pack("{s:o, s:s*}", "recipients", keys, "step", invocation->step);
+    for (size_t i = 1; i < (size_t)invocation->argument_count; i++)
+        json_array_append_new(keys, json_string(invocation->arguments[i]));
+    FREE_CLEAN char *path = memory_format("runs/%lld/confirmations", (long long)run);
+    REPLY_CLEAN struct reply reply = {0};
+    code = client_call(invocation, "POST", path, body, &reply);
+    json_decref(body);
+    if (code)
+        return code;
+    if (invocation->json) {
+        print_json(reply.json);
+        return EXIT_OK;
+    }
+    say(MESSAGE_RUN_CONFIRMED, invocation->arguments[0],
+        message_number(number(reply.json, "recorded")));
+    const json_t *unknown = json_object_get(reply.json, "unknown");
+    for (size_t i = 0; i < json_array_size(unknown); i++)
+        say(MESSAGE_RUN_UNKNOWN, invocation->arguments[0],
+            json_string_value(json_array_get(unknown, i)));
+    return EXIT_OK;
+}
+
 /* ---- watch ---- */
 
 static volatile sig_atomic_t interrupted;

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "daemon/archives.h"
+#include "daemon/confirmations.h"
 #include "daemon/daemon.h"
 #include "daemon/exchange.h"
 #include "daemon/imports.h"
@@ -490,6 +491,9 @@ void operations_call(void *context, struct api_request *request)
     case API_RUN_RESUME:
     case API_RUN_CANCEL:
         steer(daemon, request);
+        break;
+    case API_RUN_CONFIRM:
+        confirmations_call(daemon, request);
         break;
     case API_ARCHIVE_LIST:
     case API_ARCHIVE_GET:

@@ -12,6 +12,7 @@
 #include "run/journal.h"
 #include "source/rows.h"
 #include "source/snapshot.h"
+#include "store/confirmation.h"
 #include "store/sql.h"
 #include "store/suppression.h"
 
@@ -26,6 +27,7 @@ struct person {
     json_t *runs, *suppressions, *picks, *unreadable;
     json_t *addresses; /* {NORMALISED: true}: those of him that runs know */
     json_t *listed;    /* {"ID": true}: the entries that are told already */
+    sqlite3_stmt *confirmation;
     bool more;
     bool failed;
     struct error error;
@@ -197,7 +199,7 @@ static int add_tasks(struct look *look, struct error *error)
         sql_prepare(look->journal,
                     "SELECT step.name, outcome.status, outcome.code, outcome.attempt, "
                     "outcome.time_us, outcome.remote_id, outcome.text, deferred.attempt,\n"
-                    "       deferred.text\n"
+                    "       deferred.text, step.number\n"
                     "FROM step\n"
                     "LEFT JOIN outcome ON outcome.task = step.number << ?2 | ?1\n"
                     "LEFT JOIN deferred ON deferred.task = step.number << ?2 | ?1\n"
@@ -216,11 +218,16 @@ static int add_tasks(struct look *look, struct error *error)
         const char *outcome = status     ? outcome_name(status)
                               : deferred ? outcome_name(OUTCOME_DEFERRED)
                                          : "waiting";
+        int confirmation = confirmation_of(look->person->confirmation, look->run,
+                                           sqlite3_column_int64(select, 9), look->ordinal, error);
+        if (confirmation < 0)
+            return -1;
         json_array_append_new(
-            tasks, json_pack("{s:o, s:s, s:i, s:i, s:o, s:o, s:o}", "step", text_json(select, 0),
-                             "outcome", outcome, "code", sqlite3_column_int(select, 2), "attempt",
-                             sqlite3_column_int(select, status || !deferred ? 3 : 7), "time",
-                             moment_json(sqlite3_column_int64(select, 4)), "remote_id",
+            tasks, json_pack("{s:o, s:s, s:s, s:i, s:i, s:o, s:o, s:o}", "step",
+                             text_json(select, 0), "outcome", outcome, "confirmation",
+                             confirmation_name(confirmation), "code", sqlite3_column_int(select, 2),
+                             "attempt", sqlite3_column_int(select, status || !deferred ? 3 : 7),
+                             "time", moment_json(sqlite3_column_int64(select, 4)), "remote_id",
                              text_json(select, 5), "text",
                              text_json(select, status || !deferred ? 6 : 8)));
     }
@@ -337,9 +344,11 @@ static int look_at_runs(struct person *person, const char *state, struct error *
                          "ORDER BY number DESC",
                          error)
            : NULL;
+    STATEMENT_CLEAN sqlite3_stmt *confirmation = select ? confirmation_prepare(db, error) : NULL;
     int more;
-    if (!select)
+    if (!confirmation)
         return -1;
+    person->confirmation = confirmation;
     for (size_t seen = 0; (more = sql_row(select, error)) > 0; seen++) {
         if (seen == RUNS_MOST) {
             person->more = true;

@@ -24,11 +24,13 @@
 #include "base/memory.h"
 #include "source/driver.h"
 #include "source/rows.h"
+#include "store/confirmation.h"
 #include "store/sql.h"
 #include "store/state.h"
 #include "wire/outcome.h"
 
 #define TASK_BITS "40" /* a task's number is step << 40 | ordinal */
+#define JOURNAL_BITS 40
 #define TASK_ORDINAL "1099511627775"
 #define TIME(column) "strftime('%Y-%m-%d %H:%M:%SZ', " column " / 1000000, 'unixepoch')"
 
@@ -45,11 +47,13 @@ struct run_table {
     const char *name;
     const char *declaration;
     struct task_rows parts[2]; /* none: it is about those who are no recipients */
+    int confirmation;          /* the column that has a task's number in its place; 0: none */
 };
 
 /* clang-format off */
 static const struct run_table run_tables[] = {
     {.name = "task",
+     .confirmation = 5,
      .declaration =
          "CREATE TABLE task (run INTEGER, recipient TEXT, step TEXT, action TEXT, outcome TEXT, "
          "confirmation TEXT, code INTEGER, attempt INTEGER, time TIMESTAMP, remote_id TEXT, "
@@ -60,11 +64,11 @@ static const struct run_table run_tables[] = {
               "step.name, step.action,\n"
               "    CASE status WHEN 1 THEN 'delivered' WHEN 2 THEN 'rejected'\n"
               "        WHEN 4 THEN 'skipped' ELSE 'unknown' END,\n"
-              "    'none', code, attempt, " TIME("time_us") ", remote_id, text",
+              "    task, code, attempt, " TIME("time_us") ", remote_id, text",
           .where = "TRUE"},
          {.table = "deferred",
           .columns =
-              "step.name, step.action, 'deferred', 'none', code, attempt,\n"
+              "step.name, step.action, 'deferred', task, code, attempt,\n"
               "    " TIME("not_before_us") ", NULL, text",
           .where = "not_before_us > 0"}}},
     {.name = "document",
@@ -102,6 +106,8 @@ struct runs {
     char *state_dir;
     struct known_run *known; /* the newest first */
     size_t count;
+    sqlite3 *state; /* state.db */
+    sqlite3_stmt *confirmation;
     struct runs_module modules[RUN_TABLES];
     struct error failure; /* why a virtual table failed, for next_runs; ERROR_NONE: none did */
 };
@@ -454,11 +460,26 @@ static int is_over(sqlite3_vtab_cursor *base)
     return ((struct runs_cursor *)base)->over;
 }
 
+static int give_confirmation(struct runs_cursor *cursor, sqlite3_context *context, int64_t task)
+{
+    struct error error;
+    int64_t step = task >> JOURNAL_BITS, ordinal = task & ((INT64_C(1) << JOURNAL_BITS) - 1);
+    int found = confirmation_of(module_of(cursor)->runs->confirmation, cursor->present, step,
+                                ordinal, &error);
+    if (found < 0)
+        return fail(cursor, &error);
+    sqlite3_result_text(context, confirmation_name(found), -1, SQLITE_STATIC);
+    return SQLITE_OK;
+}
+
 static int give_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int index)
 {
     struct runs_cursor *cursor = (struct runs_cursor *)base;
     if (index == 0)
         sqlite3_result_int64(context, cursor->present);
+    else if (index == module_of(cursor)->table->confirmation)
+        return give_confirmation(cursor, context,
+                                 sqlite3_column_int64(cursor->statement, index - 1));
     else
         sqlite3_result_value(context, sqlite3_column_value(cursor->statement, index - 1));
     return SQLITE_OK;
@@ -491,6 +512,8 @@ static const sqlite3_module runs_module = {
 static void free_runs(void *context)
 {
     struct runs *runs = context;
+    sqlite3_finalize(runs->confirmation);
+    sqlite3_close_v2(runs->state);
     free(runs->state_dir);
     free(runs->known);
     free(runs);
@@ -525,11 +548,14 @@ static const char all_runs[] =
     "ORDER BY number DESC";
 /* clang-format on */
 
+/* state.db stays open: by then the sandbox is closed. */
 static int copy_runs(sqlite3 *database, struct runs *runs, struct error *error)
 {
     FREE_CLEAN char *path = memory_format("%s/state.db", runs->state_dir);
-    SQL_CLEAN sqlite3 *state = sql_open_readonly(path, error);
-    STATEMENT_CLEAN sqlite3_stmt *all = state ? sql_prepare(state, all_runs, error) : NULL;
+    runs->state = sql_open_readonly(path, error);
+    if (!runs->state || !(runs->confirmation = confirmation_prepare(runs->state, error)))
+        return -1;
+    STATEMENT_CLEAN sqlite3_stmt *all = sql_prepare(runs->state, all_runs, error);
     int more = all ? 1 : -1;
     while (more > 0 && (more = sql_row(all, error)) > 0)
         if (add_run(database, runs, all, error) != 0)

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "store/sql.h"
 
-#define STATE_VERSION 2
+#define STATE_VERSION 3
 
 static const char schema[] = "CREATE TABLE setting (\n"
                              "    name TEXT PRIMARY KEY,\n"
@@ -69,6 +69,18 @@ static const char schema_2[] =
     "ALTER TABLE run ADD COLUMN consent_reason TEXT NOT NULL DEFAULT '';\n"
     "PRAGMA user_version = 2;\n";
 
+/* Version 3: what came back of tasks (store/confirmation.h). */
+static const char schema_3[] = "CREATE TABLE confirmation (\n"
+                               "    run INTEGER NOT NULL,\n"
+                               "    step INTEGER NOT NULL,\n"
+                               "    ordinal INTEGER NOT NULL,\n"
+                               "    confirmation INTEGER NOT NULL,\n"
+                               "    time_us INTEGER NOT NULL,\n"
+                               "    text TEXT NOT NULL,\n"
+                               "    PRIMARY KEY (run, step, ordinal)\n"
+                               ") STRICT, WITHOUT ROWID;\n"
+                               "PRAGMA user_version = 3;\n";
+
 enum { INSERT_RUN, FIND_RUN, PUT_RUN, PUT_INSTANCE, DROP_INSTANCE, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
@@ -111,7 +123,8 @@ static int migrate(struct state *state, const char *path, struct error *error)
         return found < 0 ? -1 : 0;
     if (sql_run(state->database.db, "BEGIN IMMEDIATE", error) != 0 ||
         (found < 1 && sql_run(state->database.db, schema, error) != 0) ||
-        sql_run(state->database.db, schema_2, error) != 0)
+        (found < 2 && sql_run(state->database.db, schema_2, error) != 0) ||
+        sql_run(state->database.db, schema_3, error) != 0)
         return -1;
     return sql_run(state->database.db, "COMMIT", error);
 }

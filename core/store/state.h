@@ -1,6 +1,6 @@
 /*
  * state.db: the installation's secret, the index of runs, the suppression list
- * (store/suppression.h), and the worker instances whose logs may still matter. Written by the store thread alone; functions here are called on it, inside a
+ * (store/suppression.h), what came back of tasks (store/confirmation.h), and the worker instances whose logs may still matter. Written by the store thread alone; functions here are called on it, inside a
  * transaction, unless they say otherwise.
  *
  * A run's number and uuid are given here, in state `preparing`, before anything else of it exists;

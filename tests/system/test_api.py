@@ -97,6 +97,7 @@ COMMANDS = [
     ("campaign start", ["lang", "--force"], "has started", "hat begonnen", "run"),
     ("run list", [], "Grüße", "Grüße", None),
     ("run show", ["1"], "recipients", "Empfänger", "steps"),
+    ("run confirm", ["1", "1"], "confirmed for 1", "bestätigt für 1", "recorded"),
     ("run tasks", ["1"], "delivered", "erledigt", None),
     ("run watch", ["1"], "4", "4", "state"),
     ("run pause", ["2"], "Run 2", "Ausführung 2", "state"),

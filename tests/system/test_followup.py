@@ -67,7 +67,44 @@ def mailing(site):
     return site
 
 
+UNANSWERED = {**REACHED, "where": {"and": REACHED["where"]["and"] + [{"field": "task.confirmation", "is": "<>", "value": "confirmed"}]}}
+
+
 # ---- the two queries of a clerk
+
+def test_reminder_to_all_who_have_not_answered(mailing):
+    """Answers are noted one by one as they come, also after a restart; what was a mistake is taken back."""
+    said = mailing.ctl("run", "confirm", mailing.first, 5, 6, 99)
+    assert "confirmed for 2" in said and f"Not a recipient of run {mailing.first}: 99" in said
+    confirm = f"/v1/runs/{mailing.first}/confirmations"
+    assert mailing.api("POST", confirm, {"recipients": ["7", "8"], "text": "am Telefon", "step": "mail"}) == {"recorded": 2, "unknown": []}
+    mailing.api("POST", confirm, {"recipients": ["8"], "confirmation": "none"})
+    mailing.api("POST", confirm, {"recipients": ["2"], "confirmation": "failed", "text": "5.1.1"})
+    mailing.restart()
+    runs_query(mailing, "Stand", {"from": "task", "fields": [{"field": "task.recipient"}, {"field": "task.confirmation"}],
+                                  "where": {"field": "task.run", "is": "=", "parameter": "run"}, "order": [{"field": "task.recipient"}]})
+    assert query_rows(mailing, "Stand", run=mailing.first) == [
+        ["1", "none"], ["2", "failed"], ["3", "none"], ["4", "none"], ["5", "confirmed"], ["6", "confirmed"], ["7", "confirmed"], ["8", "none"]]
+    [told] = mailing.api("GET", "/v1/persons/7")["runs"]
+    assert [(task["outcome"], task["confirmation"]) for task in told["tasks"]] == [("delivered", "confirmed")]
+    runs_query(mailing, "Ohne Antwort", UNANSWERED)
+    customers_query(mailing, "Kunden ohne Antwort", [("both", "Ohne Antwort")])
+    mailing.campaign("Erinnerung", [{"name": "eins", "action": "null", "parameters": {"journal": mailing.act_file}}], query="Kunden ohne Antwort",
+                     parameters={"run": mailing.first})
+    second = mailing.start_run("Erinnerung")
+    assert mailing.wait_run(second)["left_out"] == {"both": 5}
+    assert mailing.acts() == {"1": 1, "2": 1, "8": 1}, "3 and 4 never got the mail"
+
+
+def test_a_confirmation_that_cannot_be_is_refused(mailing):
+    for run, body, status, wanted in (
+            (1, {"recipients": ["1"], "confirmation": "perhaps"}, 400, "none, pending, confirmed, failed"),
+            (1, {"recipients": ["1"], "step": "Mail"}, 404, "no step »Mail«"), (1, {"recipients": [1]}, 400, "as texts"),
+            (1, {"recipients": []}, 400, "as texts"), (1, {"recipients": ["1"], "who": "me"}, 400, ""), (7, {"recipients": ["1"]}, 404, "no run 7")):
+        with pytest.raises(Failed) as failed:
+            mailing.api("POST", f"/v1/runs/{run}/confirmations", body)
+        assert failed.value.status == status and wanted in failed.value.answer["error"]["message"], body
+
 
 def test_letter_to_those_whose_mail_was_rejected(mailing):
     runs_query(mailing, "Abgelehnt", REJECTED)
@@ -203,8 +240,11 @@ def test_a_run_under_way_is_seen_as_it_is(site):
     assert 20 <= before <= 400
     site.api("POST", f"/v1/runs/{run}/pause")
     until(lambda: site.run(run)["steps"][0]["claimed"] == 0, what="the run to stand still")
+    site.api("POST", f"/v1/runs/{run}/confirmations", {"recipients": ["1", "400"]})  # the second before it was sent anything
     paused = query_rows(site, "Gehabt", run=run)
     assert before <= len(paused) == site.run(run)["steps"][0]["delivered"] < 400
+    runs_query(site, "Bestätigt", {**REACHED, "where": {"field": "task.confirmation", "is": "=", "value": "confirmed"}}, ())
+    assert query_rows(site, "Best%C3%A4tigt") == [["1"]]
     # Those that this run has not reached yet, by another campaign.
     customers_query(site, "Übrige", [("minus", "Gehabt")])
     site.campaign("rest", [{"name": "eins", "action": "null", "parameters": {"journal": site.act_file}}], query="Übrige", parameters={"run": run})
@@ -228,6 +268,10 @@ def test_a_household_is_found_by_each_members_key(site):
     one = {"from": "document", "fields": [{"field": "document.recipient"}, {"field": "document.document"}],
            "where": {"and": [{"field": "document.run", "is": "=", "parameter": "run"}, {"field": "document.recipient", "is": "=", "parameter": "key"}]}}
     runs_query(site, "Dokument", one, RUN + [{"name": "key", "type": "text"}])
+    site.api("POST", f"/v1/runs/{run}/confirmations", {"recipients": ["3"]})
+    answered = {"from": "task", "fields": [{"field": "task.recipient"}], "where": {"field": "task.confirmation", "is": "=", "value": "confirmed"}}
+    runs_query(site, "Geantwortet", answered, ())
+    assert sorted(row[0] for row in query_rows(site, "Geantwortet")) == ["1", "2", "3", "4"], "one has answered for all"
     documents = {key: query_rows(site, "Dokument", run=run, key=key) for key in ("1", "2", "3", "4", "5", "7")}
     assert [[row[0] for row in rows] for rows in documents.values()] == [["1"], ["2"], ["3"], ["4"], ["5"], []]
     assert len({documents[key][0][1] for key in "1234"}) == 1 and documents["5"] != documents["4"]

@@ -338,6 +338,7 @@ static void every_path_leads_to_its_operation(void **state)
         {"POST", "/v1/runs/12/pause", NULL, API_RUN_PAUSE, 200},
         {"POST", "/v1/runs/12/resume", NULL, API_RUN_RESUME, 200},
         {"POST", "/v1/runs/12/cancel", NULL, API_RUN_CANCEL, 200},
+        {"POST", "/v1/runs/12/confirmations", "{}", API_RUN_CONFIRM, 200},
         {"GET", "/v1/archive?run=3&limit=5", NULL, API_ARCHIVE_LIST, 200},
         {"POST", "/v1/archive/verify", "{}", API_ARCHIVE_VERIFY, 200},
     };
