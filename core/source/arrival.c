@@ -171,7 +171,10 @@ static int on_next(sqlite3_vtab_cursor *cursor)
 static int on_filter(sqlite3_vtab_cursor *cursor, int plan, const char *text, int count,
                      sqlite3_value **values)
 {
+    const struct arrival *arrival = arrival_of(cursor);
     (void)plan, (void)text, (void)count, (void)values;
+    if (!arrival->only_key)
+        source_read_ahead(arrival->source);
     return on_next(cursor);
 }
 

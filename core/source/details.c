@@ -129,6 +129,7 @@ static int take_rows(struct filling *filling, int64_t max_rows, struct error *er
     struct source *source = filling->arrival.source;
     int64_t limit = limit_of(filling), seen = 0;
     int more;
+    source_read_ahead(source);
     while ((more = source_next(source, error)) > 0) {
         if (++seen > max_rows)
             return error_say(error, ERROR_INPUT,

@@ -31,6 +31,9 @@ struct driver {
     void (*value)(const struct source *source, unsigned column, struct source_value *out);
 
     json_t *(*tables)(struct source *source, struct error *error);
+
+    /* Does `next`, in another thread, soon come back once source_is_over? */
+    bool can_be_stopped;
 };
 
 #define SOURCE_FOLDERS_MAX 8
@@ -53,6 +56,8 @@ struct source {
     size_t folder_count;
     struct source_column *columns;
     unsigned column_count;
+    struct ahead *ahead; /* NULL: rows come from the driver as they are asked for */
+    bool is_stopped;     /* by another thread: only by source_stop and source_is_over */
 };
 
 extern const struct driver driver_sqlite;
@@ -77,6 +82,11 @@ const json_t *source_parameter(const json_t *parameters, const char *name, struc
  * its tables. */
 void source_suggest(struct source *source, const char *name, bool is_column, const char *sql,
                     struct error *error);
+
+/* Has the present query had its time, or does nobody want its rows any more? What waits looks
+ * here several times a second. */
+bool source_is_over(const struct source *source);
+void source_stop(struct source *source, bool stop);
 
 /* That the query took longer than its time_limit. Returns -1. */
 int source_too_slow(const struct source *source, struct error *error);

@@ -3,30 +3,33 @@
  * sees one state; all settings are local to it, so that a pooler between us gets back its
  * connection as it was.
  *
- * A query is prepared and described, and runs in single-row mode: rows come as the server makes
- * them, one is held here, and the server may plan as for any query (a cursor would keep it from
- * working in parallel; batches of FETCH were slower the larger they were). What waits for the
- * server waits no longer than the query's time.
+ * A query is prepared and described. Then it runs as COPY (query) TO STDOUT, if it has no values:
+ * COPY knows none, and they are never written into SQL. Else it runs in single-row mode, which
+ * delivers the same for more (0.85 against 0.48 s of processor for a million rows of 9 columns:
+ * libpq makes a result, with copies of all columns' names, for each row). Either way rows come as
+ * the server makes them, one is held here, and the server may plan as for any query (a cursor would
+ * keep it from working in parallel; batches of FETCH were slower the larger they were). What waits
+ * for the server waits no longer than the query's time.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <libpq-fe.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "source/driver.h"
 #include "source/statement.h"
 
 #define CONNECT_TIMEOUT "10" /* seconds a host, unless the connection says otherwise */
-#define SCRATCH 64
-#define MARK "campaignd" /* the savepoint to which each query goes back */
+#define LOOK_MS 100          /* how often a wait for the server looks whether it is still wanted */
+#define MARK "campaignd"     /* the savepoint to which each query goes back */
 
 /* SQLSTATE */
 #define QUERY_CANCELED "57014"
@@ -47,7 +50,10 @@
     X(prepare)                                                                                     \
     X(describePrepared)                                                                            \
     X(sendQueryPrepared)                                                                           \
+    X(sendQuery)                                                                                   \
     X(setSingleRowMode)                                                                            \
+    X(getCopyData)                                                                                 \
+    X(freemem)                                                                                     \
     X(consumeInput)                                                                                \
     X(isBusy)                                                                                      \
     X(getResult)                                                                                   \
@@ -108,14 +114,24 @@ struct postgres_column {
     struct buffer scratch; /* a value that is not as the server sends it; made on demand */
 };
 
+/* A column of a line of COPY; `text` NULL: null. */
+struct postgres_cell {
+    char *text;
+    size_t length;
+};
+
 struct postgres_state {
     PGconn *connection;
     struct postgres_column *columns;
+    struct postgres_cell *cells; /* of `line` */
     unsigned column_count;
     char **values; /* of the query's placeholders, as text; NULL: null */
     size_t value_count;
-    bool is_sent;  /* the query runs: results are to be got until there are none */
-    PGresult *row; /* the present one */
+    struct buffer copy; /* COPY …; empty: the query has values */
+    bool is_sent;       /* the query runs: results are to be got until there are none */
+    bool is_copying;    /* and before them, lines */
+    PGresult *row;      /* the present one, or */
+    char *line;         /* as COPY writes it, taken apart */
 };
 
 static struct postgres_state *state_of(const struct source *source)
@@ -212,6 +228,8 @@ static void forget_row(struct postgres_state *state)
 {
     pg.clear(state->row);
     state->row = NULL;
+    pg.freemem(state->line);
+    state->line = NULL;
 }
 
 /* Run statements that deliver nothing. */
@@ -264,6 +282,8 @@ static int connect_server(struct source *source, const struct source_options *op
                      source->name, message);
 }
 
+/* A table that nobody has changed comes in the same order each time (synchronize_seqscans off), not
+ * from where somebody else's scan happens to be. */
 static int begin_reading(struct source *source, struct error *error)
 {
     char sql[1024];
@@ -278,6 +298,7 @@ static int begin_reading(struct source *source, struct error *error)
              "SET LOCAL bytea_output = 'hex'; "
              "SET LOCAL lc_monetary = 'C'; "
              "SET LOCAL extra_float_digits = 1; "
+             "SET LOCAL synchronize_seqscans = off; "
              "SAVEPOINT " MARK,
              (long long)(source->time_limit_us / 1000 + 1));
     return run_plain(source, sql, error);
@@ -313,10 +334,13 @@ static void forget_query(struct postgres_state *state)
     for (unsigned i = 0; i < state->column_count; i++)
         buffer_free(&state->columns[i].scratch);
     free(state->columns);
+    free(state->cells);
+    buffer_free(&state->copy);
     for (size_t i = 0; i < state->value_count; i++)
         free(state->values[i]);
     free(state->values);
     state->columns = NULL;
+    state->cells = NULL;
     state->values = NULL;
     state->column_count = 0;
     state->value_count = 0;
@@ -439,6 +463,7 @@ static int describe_columns(struct source *source, const PGresult *description, 
                          "the query delivers no columns; name some in its SELECT",
                          "Die Abfrage liefert keine Spalten; im SELECT welche nennen.");
     state->columns = memory_array((size_t)count, sizeof *state->columns);
+    state->cells = memory_array((size_t)count, sizeof *state->cells);
     state->column_count = (unsigned)count;
     for (int i = 0; i < count; i++) {
         state->columns[i].conversion = conversion_of(pg.ftype(description, i));
@@ -455,10 +480,18 @@ static int go_back(struct source *source, struct error *error)
     forget_query(state);
     if (state->is_sent)
         cancel_query(state);
+    while (state->is_copying && pg.getCopyData(state->connection, &state->line, 0) > 0)
+        forget_row(state);
     while (state->is_sent && (rest = pg.getResult(state->connection)))
         pg.clear(rest);
-    state->is_sent = false;
+    state->is_sent = state->is_copying = false;
     return run_plain(source, "ROLLBACK TO SAVEPOINT " MARK, error);
+}
+
+/* The server has parsed the statement: it is whole, and cannot end what is put around it. */
+static void write_copy(struct buffer *copy, const char *sql)
+{
+    buffer_printf(copy, "COPY (%s\n) TO STDOUT", sql);
 }
 
 static int query_postgres(struct source *source, const char *sql, const json_t *parameters,
@@ -478,6 +511,8 @@ static int query_postgres(struct source *source, const char *sql, const json_t *
                    ? describe_columns(source, result, error)
                    : refuse_statement(source, &statement, result, error);
     pg.clear(result);
+    if (!state->value_count)
+        write_copy(&state->copy, statement.sql);
     return done;
 }
 
@@ -486,49 +521,143 @@ static int query_postgres(struct source *source, const char *sql, const json_t *
 static int send_query(struct source *source, struct error *error)
 {
     struct postgres_state *state = state_of(source);
-    if (!pg.sendQueryPrepared(state->connection, "", (int)state->value_count,
-                              (const char *const *)state->values, NULL, NULL, 0))
+    int sent = state->copy.size
+                   ? pg.sendQuery(state->connection, buffer_string(&state->copy))
+                   : pg.sendQueryPrepared(state->connection, "", (int)state->value_count,
+                                          (const char *const *)state->values, NULL, NULL, 0);
+    if (!sent)
         return reading_failed(source, NULL, error);
-    pg.setSingleRowMode(state->connection);
+    if (!state->copy.size)
+        pg.setSingleRowMode(state->connection);
     state->is_sent = true;
     return 0;
 }
 
-/* Wait until the server has sent a result whole, no longer than the query's time. */
-static int wait_for_result(struct source *source, struct error *error)
+/* Take what the server sends, no later than the query's time is over. */
+static int wait_for_server(struct source *source, struct error *error)
 {
     struct postgres_state *state = state_of(source);
-    while (pg.isBusy(state->connection)) {
-        int64_t left_us = source->until_us - clock_monotonic_us();
-        struct pollfd server = {.fd = pg.socket(state->connection), .events = POLLIN};
-        if (left_us <= 0)
-            return source_too_slow(source, error);
-        if (poll(&server, 1, (int)(left_us < 3600000000 ? left_us / 1000 + 1 : 3600000)) < 0 &&
-            errno != EINTR)
-            return error_errno(error, errno, "source »%s«: cannot wait for its server",
-                               source->name);
-        if (server.revents && !pg.consumeInput(state->connection))
-            return reading_failed(source, NULL, error);
+    struct pollfd server = {.fd = pg.socket(state->connection), .events = POLLIN};
+    if (source_is_over(source))
+        return source_too_slow(source, error);
+    if (poll(&server, 1, LOOK_MS) < 0 && errno != EINTR)
+        return error_errno(error, errno, "source »%s«: cannot wait for its server", source->name);
+    if (server.revents && !pg.consumeInput(state->connection))
+        return reading_failed(source, NULL, error);
+    return 0;
+}
+
+/* What stands behind a backslash in a line of COPY. */
+static char unescaped(char c)
+{
+    switch (c) {
+    case 'b':
+        return '\b';
+    case 'f':
+        return '\f';
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    case 'v':
+        return '\v';
+    default:
+        return c;
     }
+}
+
+/* In place; `from` is the first backslash. */
+static void unescape(struct postgres_cell *cell, const char *from)
+{
+    const char *end = cell->text + cell->length;
+    char *out = cell->text + (from - cell->text);
+    if (cell->length == 2 && from == cell->text && from[1] == 'N') {
+        cell->text = NULL;
+        return;
+    }
+    while (from < end) {
+        bool escaped = *from == '\\' && from + 1 < end;
+        from += escaped;
+        *out++ = escaped ? unescaped(*from) : *from;
+        from++;
+    }
+    *out = '\0';
+    cell->length = (size_t)(out - cell->text);
+}
+
+/* A line of COPY into its cells: a tab between them, a newline at its end. 0; -1: they are not as
+ * many as they should be. */
+static int take_apart(struct postgres_state *state, size_t length)
+{
+    char *begin = state->line, *end = begin + length - (length && begin[length - 1] == '\n');
+    bool escapes = memchr(begin, '\\', length) != NULL;
+    for (unsigned i = 0; i < state->column_count; i++) {
+        bool last = i + 1 == state->column_count;
+        char *tab = memchr(begin, '\t', (size_t)(end - begin));
+        if (!tab != last)
+            return -1;
+        struct postgres_cell *cell = &state->cells[i];
+        *cell = (struct postgres_cell){begin, (size_t)((last ? end : tab) - begin)};
+        begin[cell->length] = '\0';
+        const char *first = escapes ? memchr(cell->text, '\\', cell->length) : NULL;
+        begin = tab + 1;
+        if (first)
+            unescape(cell, first);
+    }
+    return 0;
+}
+
+/* As source_next; 0: what is left are results. */
+static int next_line(struct source *source, struct error *error)
+{
+    struct postgres_state *state = state_of(source);
+    int length;
+    while ((length = pg.getCopyData(state->connection, &state->line, 1)) == 0)
+        if (wait_for_server(source, error) != 0)
+            return -1;
+    state->is_copying = length > 0;
+    if (length <= 0)
+        return 0;
+    return take_apart(state, (size_t)length) == 0
+               ? 1
+               : error_set(error, ERROR_INPUT,
+                           "source »%s«: its server sent a row with other columns than it had told",
+                           source->name);
+}
+
+static int next_result(struct source *source, PGresult **result, struct error *error)
+{
+    struct postgres_state *state = state_of(source);
+    while (pg.isBusy(state->connection))
+        if (wait_for_server(source, error) != 0)
+            return -1;
+    *result = pg.getResult(state->connection);
     return 0;
 }
 
 static int next_postgres(struct source *source, struct error *error)
 {
     struct postgres_state *state = state_of(source);
+    PGresult *result;
     forget_row(state);
     if (!state->is_sent && send_query(source, error) != 0)
         return -1;
     for (;;) {
-        if (wait_for_result(source, error) != 0)
+        int more = state->is_copying ? next_line(source, error) : 0;
+        if (more != 0)
+            return more;
+        if (next_result(source, &result, error) != 0)
             return -1;
-        PGresult *result = pg.getResult(state->connection);
         ExecStatusType status = pg.resultStatus(result);
         if (status == PGRES_SINGLE_TUPLE) {
             state->row = result;
             return 1;
         }
-        int failed = result && status != PGRES_TUPLES_OK;
+        state->is_copying = status == PGRES_COPY_OUT;
+        int failed =
+            result && !state->is_copying && status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK;
         if (failed)
             reading_failed(source, result, error);
         pg.clear(result);
@@ -537,6 +666,19 @@ static int next_postgres(struct source *source, struct error *error)
         if (!result)
             return 0;
     }
+}
+
+/* The text of a column of the present row; NULL: null. */
+static const char *text_of(const struct postgres_state *state, unsigned column, size_t *length)
+{
+    if (state->line) {
+        *length = state->cells[column].length;
+        return state->cells[column].text;
+    }
+    *length = (size_t)pg.getlength(state->row, 0, (int)column);
+    return *length || !pg.getisnull(state->row, 0, (int)column)
+               ? pg.getvalue(state->row, 0, (int)column)
+               : NULL;
 }
 
 static int64_t integer_of(const char *text)
@@ -586,12 +728,12 @@ static void value_postgres(const struct source *source, unsigned column, struct 
 {
     struct postgres_state *state = state_of(source);
     struct postgres_column *how = &state->columns[column];
-    if (pg.getisnull(state->row, 0, (int)column)) {
+    size_t length;
+    const char *text = text_of(state, column, &length);
+    if (!text) {
         *out = (struct source_value){.type = SQLITE_NULL};
         return;
     }
-    const char *text = pg.getvalue(state->row, 0, (int)column);
-    size_t length = (size_t)pg.getlength(state->row, 0, (int)column);
     *out = (struct source_value){.type = SQLITE_TEXT, .text = text, .length = length};
     switch (how->conversion) {
     case AS_TEXT:
@@ -707,4 +849,5 @@ const struct driver driver_postgres = {
     .next = next_postgres,
     .value = value_postgres,
     .tables = tables_postgres,
+    .can_be_stopped = true,
 };

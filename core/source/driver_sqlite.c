@@ -65,10 +65,9 @@ static int authorize_query(void *context, int action, const char *a, const char 
     }
 }
 
-static int is_time_over(void *context)
+static int is_over(void *context)
 {
-    const struct source *source = context;
-    return clock_monotonic_us() > source->until_us;
+    return source_is_over(context);
 }
 
 /* ---- opening ---- */
@@ -86,7 +85,7 @@ int sqlite_source_take(struct source *source, sqlite3 *database)
     sqlite3_busy_timeout(database, 5000);
     folding_install(database, NULL); /* built queries fold texts */
     sqlite3_set_authorizer(database, authorize_query, state);
-    sqlite3_progress_handler(database, 10000, is_time_over, source);
+    sqlite3_progress_handler(database, 10000, is_over, source);
     return 0;
 }
 
@@ -450,4 +449,5 @@ const struct driver driver_sqlite = {
     .next = next_sqlite,
     .value = value_sqlite,
     .tables = tables_sqlite,
+    .can_be_stopped = true,
 };

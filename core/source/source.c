@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/suggest.h"
 #include "base/text.h"
+#include "source/ahead.h"
 #include "source/driver.h"
 
 /* Those that are built in. */
@@ -94,10 +95,17 @@ static void forget_columns(struct source *source)
     source->column_count = 0;
 }
 
+static void stop_reading_ahead(struct source *source)
+{
+    ahead_stop(source->ahead);
+    source->ahead = NULL;
+}
+
 void source_close(struct source *source)
 {
     if (!source)
         return;
+    stop_reading_ahead(source);
     source->driver->close(source);
     forget_columns(source);
     for (size_t i = 0; i < source->folder_count; i++)
@@ -139,6 +147,7 @@ void source_add_folder(struct source *source, const char *folder, bool write)
 int source_query(struct source *source, const char *sql, const json_t *parameters,
                  struct error *error)
 {
+    stop_reading_ahead(source);
     forget_columns(source);
     source->until_us = clock_monotonic_us() + source->time_limit_us;
     return source->driver->query(source, sql, parameters, error);
@@ -166,18 +175,28 @@ enum source_type source_column_type(const struct source *source, unsigned column
     return source->columns[column].type;
 }
 
+void source_read_ahead(struct source *source)
+{
+    if (source->driver->can_be_stopped && !source->ahead)
+        source->ahead = ahead_start(source);
+}
+
 int source_next(struct source *source, struct error *error)
 {
-    return source->driver->next(source, error);
+    return source->ahead ? ahead_next(source->ahead, error) : source->driver->next(source, error);
 }
 
 void source_value(const struct source *source, unsigned column, struct source_value *out)
 {
-    source->driver->value(source, column, out);
+    if (source->ahead)
+        ahead_value(source->ahead, column, out);
+    else
+        source->driver->value(source, column, out);
 }
 
 json_t *source_tables(struct source *source, struct error *error)
 {
+    stop_reading_ahead(source);
     source->until_us = clock_monotonic_us() + source->time_limit_us;
     return source->driver->tables(source, error);
 }
@@ -251,6 +270,17 @@ void source_suggest(struct source *source, const char *name, bool is_column, con
     }
     free(candidates.names);
     json_decref(tables);
+}
+
+bool source_is_over(const struct source *source)
+{
+    return __atomic_load_n(&source->is_stopped, __ATOMIC_RELAXED) ||
+           clock_monotonic_us() > source->until_us;
+}
+
+void source_stop(struct source *source, bool stop)
+{
+    __atomic_store_n(&source->is_stopped, stop, __ATOMIC_RELAXED);
 }
 
 int source_too_slow(const struct source *source, struct error *error)

@@ -101,6 +101,10 @@ unsigned source_columns(const struct source *source);
 const char *source_column_name(const struct source *source, unsigned column);
 enum source_type source_column_type(const struct source *source, unsigned column);
 
+/* From the query's first row on, read ahead of the caller in a thread, until its last row or the
+ * next query: for who wants many of them. Where a driver cannot do it this does nothing. */
+void source_read_ahead(struct source *source);
+
 /* 1 a row, 0 no more, -1. The first call runs the query. */
 int source_next(struct source *source, struct error *error);
 

@@ -148,6 +148,28 @@ def test_a_message_with_bytes_that_are_no_utf8_comes_through(database):
     assert "no such table: main.t?" in refusal(database, "SELECT a FROM v")
 
 
+@on("postgres")
+def test_rows_are_the_same_whether_the_query_has_values_or_not(database):
+    """Without values they come by COPY, which writes some characters in its own way; with them as libpq's results."""
+    texts = ["", None, "\\N", "\\", "\\\\N", "a\tb", "\t", "zwei\nZeilen\n", "\r\n", "\b\f\v", "\x01\x1f\x7f", "\\.", "\\t", "ende\\", "n", "N",
+             "ü\t😀\\ß", "\\\t\\\n\\", "x" * 100_000 + "\t\\"]
+    quoted = ["NULL" if text is None else "'" + text.replace("'", "''") + "'" for text in texts]
+    database.run("CREATE TABLE k (id INTEGER PRIMARY KEY, name TEXT, fest CHAR(4), wert NUMERIC(10, 2), bild BYTEA, da BOOLEAN); "
+                 + "; ".join(f"INSERT INTO k VALUES ({n}, {text}, 'a\\', {n}.50, '\\x5c09', {n} % 2 = 0)"
+                             for n, text in enumerate(quoted)))
+    expected = [[text, n, "a\\", f"{n}.50", {"base64": base64.b64encode(b"\\\t").decode()}, int(n % 2 == 0)]
+                for n, text in enumerate(texts)]
+    select = "SELECT name, id, fest, wert, bild, da FROM k"
+    assert rows(database, f"{select} ORDER BY id; -- all") == expected
+    assert rows(database, f"{select} WHERE id >= :first ORDER BY id", parameters={"first": 0}) == expected
+    assert rows(database, "(SELECT name FROM k ORDER BY id) -- alone") == [[text] for text in texts]
+    assert rows(database, "VALUES ('a', 1), (NULL, 2)") == [["a", 1], [None, 2]]
+    assert rows(database, "WITH w AS (SELECT 'a)' AS a) SELECT a, '' AS b FROM w") == [["a)", ""]]
+    assert rows(database, "SELECT id FROM k WHERE id < 0") == []
+    assert "division by zero" in refusal(database, "SELECT 1 / (id - 5) AS q FROM k ORDER BY id")
+    assert rows(database, "SELECT id FROM k WHERE id = 1") == [[1]], "the transaction goes on"
+
+
 # ---- parameters
 
 @on_each
@@ -388,6 +410,17 @@ def test_more_rows_than_max_rows_are_refused(database, tmp_path):
     assert not out.exists()
     answer = ask(database, "snapshot", many, key="id", out=out, max_rows=101)
     assert answer["ok"] and answer["recipients"] == 101
+
+
+@on("sqlite", "postgres")
+def test_a_query_of_which_nobody_wants_more_is_stopped(database, tmp_path):
+    quick, many = database.series(8_000), database.series(60_000)  # what is read ahead, and what never ends
+    begun = time.monotonic()
+    message = refusal(database, f"SELECT n AS id FROM {quick} AS s UNION ALL SELECT count(*) FROM {many} AS a, {many} AS b "
+                      "WHERE (a.n * 7 + b.n * 3) % 11 = 5", mode="snapshot", key="id", out=tmp_path / "1.rows.db", max_rows=100,
+                      time_limit_us=50_000_000)
+    assert "max_rows" in message, message
+    assert time.monotonic() - begun < 40, "it was waited for until its time was over"
 
 
 # ---- one state, bounded memory

@@ -206,6 +206,90 @@ static void a_query_ends_at_its_time_limit(void **state)
     source_close(source);
 }
 
+/* ---- reading ahead ---- */
+
+/* A number that differs if any value of any row does, or their order. */
+static uint64_t digest_of_rows(struct source *source, int64_t *rows)
+{
+    uint64_t digest = 1;
+    struct source_value value;
+    for (*rows = 0; source_next(source, &error) > 0; (*rows)++)
+        for (unsigned i = 0; i < source_columns(source); i++) {
+            source_value(source, i, &value);
+            digest = digest * 31 + (uint64_t)value.type;
+            digest = digest * 31 + (uint64_t)value.integer + (uint64_t)(value.real * 16);
+            for (size_t j = 0; j < value.length; j++)
+                digest = digest * 31 + (unsigned char)value.text[j];
+            if (value.type == SQLITE_TEXT)
+                assert_int_equal(value.text[value.length], '\0');
+        }
+    return digest;
+}
+
+static void rows_read_ahead_are_those_of_the_query(void **state)
+{
+    static const char sql[] =
+        "SELECT n, CASE n % 5 WHEN 0 THEN NULL WHEN 1 THEN n / 8.0 WHEN 2 THEN x'00ff' "
+        "WHEN 3 THEN '' ELSE 'ü' || n END AS v, "
+        "CASE WHEN n % 20000 = 0 THEN hex(zeroblob(700000)) ELSE 'x' END AS w FROM t ORDER BY n";
+    (void)state;
+    int64_t rows, ahead;
+    run_sql("CREATE TABLE t (n); "
+            "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x WHERE n < 70000) "
+            "INSERT INTO t SELECT n FROM x");
+    struct source *source = open_source();
+    ask(source, sql);
+    uint64_t digest = digest_of_rows(source, &rows);
+    ask(source, sql);
+    source_read_ahead(source);
+    assert_true(digest == digest_of_rows(source, &ahead));
+    assert_int_equal(rows, 70000);
+    assert_int_equal(ahead, 70000);
+    assert_int_equal(source_next(source, &error), 0);
+    ask(source, "SELECT n FROM t WHERE n < 0");
+    source_read_ahead(source);
+    assert_int_equal(source_next(source, &error), 0);
+    source_close(source);
+}
+
+/* What fails comes after the rows before it. */
+static void reading_ahead_ends_with_the_error_of_its_query(void **state)
+{
+    (void)state;
+    int64_t rows;
+    run_sql("CREATE TABLE t (a)");
+    struct source *source = open_source();
+    ask(source, "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) "
+                "SELECT abs(CASE n WHEN 20001 THEN -9223372036854775807 - 1 ELSE n END) FROM x");
+    source_read_ahead(source);
+    digest_of_rows(source, &rows);
+    assert_int_equal(rows, 20000);
+    assert_message("integer overflow");
+    assert_int_equal(source_next(source, &error), -1);
+    assert_int_equal(number(source, "SELECT 7"), 7);
+    source_close(source);
+}
+
+/* Its thread waits for a row that never comes. */
+static void what_is_read_ahead_can_be_left(void **state)
+{
+    (void)state;
+    run_sql("CREATE TABLE t (a)");
+    int64_t begun_us = clock_monotonic_us();
+    for (int i = 0; i < 3; i++) {
+        struct source *source = open_source();
+        ask(source, "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) "
+                    "SELECT n FROM x WHERE n <= 10000");
+        source_read_ahead(source);
+        if (i > 0)
+            assert_int_equal(source_next(source, &error), 1);
+        if (i > 1)
+            assert_int_equal(number(source, "SELECT 7"), 7);
+        source_close(source);
+    }
+    assert_true(clock_monotonic_us() - begun_us < 15000000); /* of 20 s each */
+}
+
 /* Past the words of the statement there is the authorizer. */
 static void assert_pragma_refused(struct source *source)
 {
@@ -314,6 +398,9 @@ int main(void)
         TEST(what_is_no_database_says_so),
         TEST(all_queries_see_the_state_of_the_first),
         TEST(a_query_ends_at_its_time_limit),
+        TEST(rows_read_ahead_are_those_of_the_query),
+        TEST(reading_ahead_ends_with_the_error_of_its_query),
+        TEST(what_is_read_ahead_can_be_left),
         TEST(a_pragma_in_a_select_is_refused),
         TEST(wal_mode_in_a_folder_of_somebody_else_is_explained),
         TEST(a_source_goes_on_in_the_sandbox),
