@@ -1,14 +1,18 @@
 #include "source/fetch.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "source/arrival.h"
 #include "source/reading.h"
 #include "source/rows.h"
 #include "store/sql.h"
+
+#define WRITING_STEPS 2000000 /* of SQLite's machine: some 10 MB of rows */
 
 /* ---- columns ---- */
 
@@ -141,7 +145,27 @@ static void put_columns(struct buffer *sql, size_t count)
         buffer_printf(sql, ", c%zu", i);
 }
 
-static int fill(struct fetched *fetched, struct arrival *arrival, struct error *error)
+/* Let the disk begin with what is there while more comes: of a million rows, the sync at the end
+ * would else wait 0.2 s longer. */
+static int begin_writing(void *file)
+{
+    sync_file_range(*(int *)file, 0, 0, SYNC_FILE_RANGE_WRITE);
+    return 0;
+}
+
+/* To close the file a second time takes SQLite's lock from it; nobody else knows of it yet. */
+static int insert_all(sqlite3 *db, const char *path, const char *sql, struct error *error)
+{
+    FD_CLEAN int file = *path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (file >= 0)
+        sqlite3_progress_handler(db, WRITING_STEPS, begin_writing, &file);
+    int result = sql_run(db, sql, error);
+    sqlite3_progress_handler(db, 0, NULL, NULL);
+    return result;
+}
+
+static int fill(struct fetched *fetched, const char *path, struct arrival *arrival,
+                struct error *error)
 {
     BUFFER_CLEAN struct buffer sql = {0};
     size_t columns = json_array_size(fetched->columns);
@@ -155,7 +179,7 @@ static int fill(struct fetched *fetched, struct arrival *arrival, struct error *
     buffer_text(&sql, ") SELECT key");
     put_columns(&sql, columns);
     buffer_text(&sql, " FROM arrival");
-    if (sql_run(fetched->db, buffer_string(&sql), error) == 0)
+    if (insert_all(fetched->db, path, buffer_string(&sql), error) == 0)
         return 0;
     if (why.code != ERROR_NONE)
         *error = why;
@@ -175,7 +199,7 @@ int fetch_rows(struct fetched *fetched, const char *path, struct source *source,
                               .max_rows = options->max_rows,
                               .only_key = options->only_key,
                               .only = options->only};
-    int result = fill(fetched, &arrival, error);
+    int result = fill(fetched, path, &arrival, error);
     fetched->keyless = arrival.keyless;
     fetched->ascending = arrival.ascending;
     arrival_free(&arrival);
