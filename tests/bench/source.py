@@ -1,7 +1,8 @@
 """source.*: a million rows of a site's database into a run's rows file, and a selection over them counted.
 
-Measured from the start of the reader child to its end: connecting, the query, the selection, the file written and synced. What
-is selected is everybody, with a key, an e-mail address, a decimal, a date, and texts with umlauts.
+Measured from the start of the reader child to its end, as the peers are from theirs: starting, connecting, the query, the selection,
+the file written and synced. What is selected is everybody, with a key, an e-mail address, a decimal, a date, and texts with umlauts.
+`details` has each round's seconds of processor, ours and the peer's (without the server's, which does the same for both).
 """
 import json
 import os
@@ -9,7 +10,6 @@ import pathlib
 import sqlite3
 import subprocess
 import sys
-import time
 
 from bench_site import Trouble, remove_folder
 from row import Row
@@ -52,43 +52,63 @@ def definition(**campaign):
                        "parameters": {}, "recheck": False, "channel": "letter"}]}
 
 
+CHILD = pathlib.Path(__file__).with_name("child.py")
+
+
+def run(command, data=b"", **more):
+    """(what it printed, child.py's figures of it)"""
+    told, tell = os.pipe()
+    done = subprocess.run([sys.executable, "-IS", CHILD, str(tell), *map(str, command)], input=data, stdout=subprocess.PIPE,
+                          pass_fds=[tell], **more)
+    os.close(tell)
+    with open(told) as said:
+        figures = json.loads(said.read() or '{"status": -1}')
+    if done.returncode or figures["status"]:
+        raise Trouble(f"{command[0]} ended with status {figures['status']}: {done.stdout.decode(errors='replace')[:500]}")
+    return done.stdout, figures
+
+
 class Reading(Row):
     """What the rows share: a reader child, asked as the core asks it."""
     unit = "rows/s"
+    peer_environment = {}
+
+    def note_processor(self, whose, figures):
+        self.details.setdefault(f"{whose}_processor_s", []).append(round(figures["processor_s"], 3))
 
     def source(self, name="kunden"):
         return {"time_limit_us": 600_000_000, "max_rows": 10_000_000, "catalogue": None, **self.database}
 
     def read(self, mode, *, campaign={}, **more):
-        """(its answer, its seconds, its peak memory in MB)"""
+        """(its answer, child.py's figures of it)"""
         request = {"mode": mode, "sources": {"kunden": self.source()}, "definition": definition(**campaign), "suppression": "",
                    "run": 1, "uuid": "bench", **more}
-        since = time.perf_counter()
-        child = subprocess.Popen([self.build / "campaignd", "--reader"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        child.stdin.write(json.dumps(request).encode())
-        child.stdin.close()
-        text = child.stdout.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.perf_counter() - since
-        child.returncode = status
-        answer = json.loads(text or "{}")
+        text, figures = run([self.build / "campaignd", "--reader"], json.dumps(request).encode())
+        answer = json.loads(text)
         if not answer.get("ok"):
             raise Trouble(f"the reader answered: {text.decode()[:500]}")
-        return answer, seconds, usage.ru_maxrss / 1024
+        return answer, figures
 
     def snapshot(self, count=MANY):
         out = self.folder / "reading" / "1.rows.db"
         out.parent.mkdir(parents=True, exist_ok=True)
         out.unlink(missing_ok=True)
-        answer, seconds, memory = self.read("snapshot", out=str(out))
+        answer, figures = self.read("snapshot", out=str(out))
         if answer["recipients"] != count:
             raise Trouble(f"{answer['recipients']} recipients instead of {count}")
-        return seconds, memory
+        return figures
 
     def ours(self):
-        seconds, memory = self.snapshot()
-        self.details["reader_peak_mb"] = round(memory, 1)
-        return MANY / seconds
+        figures = self.snapshot()
+        self.note_processor("ours", figures)
+        self.details["reader_peak_mb"] = round(figures["peak_mb"], 1)
+        return MANY / figures["seconds"]
+
+    def peer(self):
+        command = self.peer_command()
+        figures = run(command, env={**os.environ, **self.peer_environment})[1]
+        self.note_processor("peer", figures)
+        return MANY / figures["seconds"]
 
     def close(self, keep):
         if getattr(self, "server", None):
@@ -109,13 +129,11 @@ class FromSqlite(Reading):
         make_sqlite(self.path, MANY)
         self.database = {"driver": "sqlite", "path": str(self.path)}
 
-    def peer(self):
+    def peer_command(self):
         copy = self.folder / "copy.db"
         copy.unlink(missing_ok=True)
-        since = time.perf_counter()
-        subprocess.run(["sqlite3", copy, f"ATTACH '{self.path}' AS site; CREATE TABLE recipient AS {QUERY.replace('kunde ', 'site.kunde ')};"],
-                       check=True)
-        return MANY / (time.perf_counter() - since)
+        query = QUERY.replace("kunde ", "site.kunde ")
+        return ["sqlite3", copy, f"ATTACH '{self.path}' AS site; CREATE TABLE recipient AS {query};"]
 
 
 class FromPostgres(Reading):
@@ -140,19 +158,15 @@ class FromPostgres(Reading):
                         + "".join("\t".join(map(str, customer(number))) + "\n" for number in range(1, count + 1)) + "\\.\nANALYZE kunde;\n",
                         self.name_of_database)
 
-    def peer(self):
+    def peer_command(self):
         import servers
-        target = self.folder / "copy.txt"
-        since = time.perf_counter()
-        subprocess.run([servers.POSTGRES / "psql", "-qX", "-h", self.server.folder, "-U", "owner", "-d", self.name_of_database,
-                        "-c", f"\\copy ({QUERY}) to '{target}'"], check=True,
-                       env={**os.environ, "PGPASSWORD": servers.OWNER_PASSWORD})
-        return MANY / (time.perf_counter() - since)
+        self.peer_environment = {"PGPASSWORD": servers.OWNER_PASSWORD}
+        return [servers.POSTGRES / "psql", "-qX", "-h", self.server.folder, "-U", "owner", "-d", self.name_of_database,
+                "-c", f"\\copy ({QUERY}) to '{self.folder / 'copy.txt'}'"]
 
 
-class Memory(FromPostgres):
+class Memory(Reading):
     """The reader's peak at a million rows beside that at ten thousand."""
-    name = "source.memory_mb"
     unit = "MB"
     better = "less"
     peer_name = "the same reader at 10,000 rows"
@@ -160,21 +174,25 @@ class Memory(FromPostgres):
     def target(self, peer):
         return round(peer + 16, 1) if peer else None
 
-    def prepare(self):
-        super().prepare()
-        self.few = self.folder / "few.db"
-
     def ours(self):
-        return self.snapshot()[1]
+        return self.snapshot()["peak_mb"]
 
     def peer(self):
         global QUERY
         whole = QUERY
         QUERY = f"{whole} AND id <= {FEW}"
         try:
-            return self.snapshot(FEW)[1]
+            return self.snapshot(FEW)["peak_mb"]
         finally:
             QUERY = whole
+
+
+class MemoryPostgres(Memory, FromPostgres):
+    name = "source.memory_mb"
+
+
+class MemorySqlite(Memory, FromSqlite):
+    name = "source.memory_mb_sqlite"
 
 
 class Count(Reading):
@@ -197,18 +215,19 @@ class Count(Reading):
         self.read("fetch", out=str(self.raw))
 
     def ours(self):
-        answer, seconds, memory = self.read("select", campaign={"filter": FILTER}, raw=str(self.raw), limit=20)
+        answer, figures = self.read("select", campaign={"filter": FILTER}, raw=str(self.raw), limit=20)
         expected = sum(number % 100000 / 100 > 500 and number % 5 == 1 for number in range(1, MANY + 1))
         if answer["recipients"] != expected:
             raise Trouble(f"{answer['recipients']} recipients instead of {expected}")
-        self.details["reader_peak_mb"] = round(memory, 1)
-        return seconds * 1000
+        self.note_processor("ours", figures)
+        self.details["reader_peak_mb"] = round(figures["peak_mb"], 1)
+        return figures["seconds"] * 1000
 
     def peer(self):
-        since = time.perf_counter()
-        subprocess.run(["sqlite3", self.path, f"SELECT count(*) FROM kunde WHERE {FILTER}"], check=True, stdout=subprocess.DEVNULL)
-        return (time.perf_counter() - since) * 1000
+        figures = run(["sqlite3", self.path, f"SELECT count(*) FROM kunde WHERE {FILTER}"])[1]
+        self.note_processor("peer", figures)
+        return figures["seconds"] * 1000
 
 
 def rows(build, folder):
-    return [FromPostgres(build, folder), FromSqlite(build, folder), Count(build, folder), Memory(build, folder)]
+    return [row(build, folder) for row in (FromPostgres, FromSqlite, Count, MemoryPostgres, MemorySqlite)]
