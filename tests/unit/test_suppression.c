@@ -335,7 +335,8 @@ static void an_older_state_gets_the_list(void **state)
     struct fixture *is = *state;
     struct error error;
     assert_int_equal(sql_run(is->state.database.db,
-                             "DROP TABLE suppression; DROP TABLE counter; DROP TABLE confirmation; ALTER TABLE run DROP "
+                             "DROP TABLE suppression; DROP TABLE counter; DROP TABLE confirmation; "
+                             "ALTER TABLE run DROP "
                              "COLUMN purpose; ALTER TABLE run DROP COLUMN purpose_reason; ALTER "
                              "TABLE run DROP COLUMN consent_reason; INSERT INTO run VALUES (3, "
                              "'u', 1, 'c', 'me', 0, 5, '', 1, 1, 1, 9, '{}'); PRAGMA user_version "
