@@ -288,13 +288,3 @@ int condition_append(const struct condition_name *name, const char *condition,
         *error = why;
     return -1;
 }
-
-int condition_check(const struct condition_name *name, const char *condition, const json_t *columns,
-                    const json_t *parameters, struct error *error)
-{
-    BUFFER_CLEAN struct buffer sql = {0};
-    json_t *values = json_is_object(parameters) ? json_copy((json_t *)parameters) : json_object();
-    int result = condition_append(name, condition, columns, values, &sql, error);
-    json_decref(values);
-    return result;
-}

@@ -45,10 +45,6 @@ int condition_append(const struct condition_name *name, const char *condition,
                      const json_t *columns, json_t *values, struct buffer *sql,
                      struct error *error);
 
-/* Only check. 0 or -1. */
-int condition_check(const struct condition_name *name, const char *condition, const json_t *columns,
-                    const json_t *parameters, struct error *error);
-
 /*
  * Append "SELECT ordinal AS PREFIXordinal, key AS PREFIXkey, c0 AS PREFIX0, …, and the columns as
  * conditions see them FROM main.recipient". The prefix is one that no column begins with:

@@ -210,8 +210,10 @@ static void check(const char *condition, const char *wanted)
 {
     static const struct condition_name name = {"the filter", "Der Filter"};
     struct error error = {0};
-    json_t *fields = columns();
-    int result = condition_check(&name, condition, fields, NULL, &error);
+    BUFFER_CLEAN struct buffer sql = {0};
+    json_t *fields = columns(), *values = json_object();
+    int result = condition_append(&name, condition, fields, values, &sql, &error);
+    json_decref(values);
     json_decref(fields);
     if (!wanted && result != 0)
         fail_msg("%s: %s", condition, error.message);
