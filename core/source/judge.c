@@ -244,16 +244,22 @@ static sqlite3_stmt *prepare_rows(struct selection *selection, json_t *values, s
 
 /* ---- yes ---- */
 
-/* A yes in a site's column: a number that is not 0, or a text that is none of the usual noes. */
+/* A yes in a site's column: a number that is not 0, or a text that is none of the usual noes, blanks
+ * around it left out (a CHAR(4) has some). */
 static bool is_yes(sqlite3_value *value)
 {
-    static const char *const noes[] = {"", "0", "n", "no", "nein", "f", "false", "off"};
+    static const char *const noes[] = {"", "0", "n", "no", "nein", "f", "false", "falsch", "off"};
     if (sqlite3_value_type(value) == SQLITE_NULL)
         return false;
     if (sqlite3_value_type(value) != SQLITE_TEXT)
         return sqlite3_value_double(value) != 0;
+    const char *text = (const char *)sqlite3_value_text(value);
+    text += strspn(text, " ");
+    size_t length = strlen(text);
+    while (length && text[length - 1] == ' ')
+        length--;
     for (size_t i = 0; i < sizeof noes / sizeof *noes; i++)
-        if (strcasecmp((const char *)sqlite3_value_text(value), noes[i]) == 0)
+        if (strlen(noes[i]) == length && strncasecmp(text, noes[i], length) == 0)
             return false;
     return true;
 }

@@ -142,9 +142,10 @@ def test_rows_without_a_key_are_left_out_and_say_so(reader):
 
 def test_blocked_and_deceased_say_yes_in_many_words(reader):
     reader.table("CREATE TABLE p (id INTEGER, blocked, dead)", [
-        (1, None, None), (2, 1, None), (3, "ja", None), (4, "nein", "0"), (5, 0, "x"), (6, "", "NO"), (7, 1, 1), (8, "off", 0.5)])
+        (1, None, None), (2, 1, None), (3, "ja", None), (4, "nein", "0"), (5, 0, "x"), (6, "", "NO"), (7, 1, 1), (8, "off", 0.5),
+        (9, "Falsch", " nein "), (10, "   ", "f ")])
     keys, left_out = reader.keys(roles={"blocked": "blocked", "dead": "deceased"})
-    assert keys == ["1", "4", "6"]
+    assert keys == ["1", "4", "6", "9", "10"]
     assert {key: reason for key, (reason, _) in left_out.items()} == {
         "2": "blocked", "3": "blocked", "5": "deceased", "7": "blocked", "8": "deceased"}
 
