@@ -217,10 +217,16 @@ static void on_put(struct store_work *work, const struct error *failed)
     }
     if (change->revision)
         tell(change);
-    if (failed)
-        fail_change(change, failed);
-    else
+    if (!failed) {
         answer_change(change);
+        return;
+    }
+    struct error error = *failed;
+    if (change->done)
+        error_prefix(&error,
+                     "%zu of %zu entries are on the list, repeat it for the others: ", change->done,
+                     change->batch.count);
+    fail_change(change, &error);
 }
 
 static void submit_put(struct change *change)
