@@ -602,7 +602,7 @@ static int take_apart(struct postgres_state *state, size_t length)
         *cell = (struct postgres_cell){begin, (size_t)((last ? end : tab) - begin)};
         begin[cell->length] = '\0';
         const char *first = escapes ? memchr(cell->text, '\\', cell->length) : NULL;
-        begin = tab + 1;
+        begin = last ? end : tab + 1;
         if (first)
             unescape(cell, first);
     }

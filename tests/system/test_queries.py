@@ -171,9 +171,14 @@ def test_files_of_a_run_that_cannot_be_read_are_an_error_and_not_nothing(shop):
     shop.wait_run(run)
     shop.query("bekommen", f"SELECT recipient FROM task WHERE run = {run}", key="recipient", source="runs")
     assert shop.api("POST", path("queries", "bekommen", "run"), {})["count"] == 70
-    (shop.state / "runs" / f"{run}.0.rows.db").unlink()
-    error = refusal(shop, 400, "POST", "queries", "bekommen", "run", body={})
+    rows = shop.state / "runs" / f"{run}.0.rows.db"
+    rows.chmod(0o600)
+    rows.write_bytes(b"x" * 8192)
+    error = refusal(shop, 422, "POST", "queries", "bekommen", "run", body={})
     assert f"run {run}: its files cannot be read" in error["message"]
+    rows.unlink()
+    error = refusal(shop, 404, "POST", "queries", "bekommen", "run", body={})
+    assert f"the files of run {run} were deleted" in error["message"]
 
 
 def test_a_parameter_that_need_not_be_given_is_null(shop):
