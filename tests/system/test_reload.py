@@ -284,7 +284,7 @@ def test_plugin_that_keeps_dying_is_quarantined_and_a_reload_clears_it(site):
     mended = compile_variant(site, "mended", ("raise(SIGKILL)", "(void)when"))
     overwrite(site.plugins / "nothing.so", mended.read_bytes())
     site.ctl("reload")
-    assert actions(site)["wild"] == {"name": "wild", "plugin": "nothing", "state": "ready", "reason": None, "workers": 1}
+    assert actions(site)["wild"] == {"name": "wild", "label": None, "plugin": "nothing", "state": "ready", "reason": None, "workers": 1}
     assert site.wait_run(run)["state"] == "done"
     step = site.steps(run)["eins"]
     assert step["unknown"] == 5 and step["delivered"] == 25 == len(site.acts()), step
