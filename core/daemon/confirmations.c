@@ -146,17 +146,12 @@ static int check_recipients(const json_t *recipients, struct error *error)
 
 static int check_run(const struct daemon *daemon, int64_t number, struct error *error)
 {
-    json_t *run = runner_run_json(daemon->runner, number);
-    bool started = run && !json_is_null(json_object_get(run, "started_at"));
-    json_decref(run);
-    if (started)
-        return 0;
-    return run ? error_say(error, ERROR_CONFLICT,
-                           "run %lld has not begun, so nothing can be confirmed",
-                           "Ausführung %lld hat nicht begonnen; es gibt nichts zu bestätigen.",
-                           (long long)number)
-               : error_say(error, ERROR_NOT_FOUND, "there is no run %lld",
-                           "Es gibt keine Ausführung %lld.", (long long)number);
+    int begun = runner_has_begun(daemon->runner, number, error);
+    return begun ? begun > 0 ? 0 : -1
+                 : error_say(error, ERROR_CONFLICT,
+                             "run %lld has not begun, so nothing can be confirmed",
+                             "Ausführung %lld hat nicht begonnen; es gibt nichts zu bestätigen.",
+                             (long long)number);
 }
 
 /* {"recipients": ["7"], "confirmation": "confirmed", "step": "mail", "text": "…"} */

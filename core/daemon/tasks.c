@@ -181,18 +181,6 @@ static int find_outcome(const char *name, int64_t *outcome, struct error *error)
                      name);
 }
 
-/* 1: the run has files, 0: it has none (yet), so nothing became of anybody, -1. */
-static int find_run(struct daemon *daemon, int64_t number, struct error *error)
-{
-    json_t *run = runner_run_json(daemon->runner, number);
-    if (!run)
-        return error_say(error, ERROR_NOT_FOUND, "there is no run %lld",
-                         "Eine Ausführung %lld gibt es nicht", (long long)number);
-    bool started = !json_is_null(json_object_get(run, "started_at"));
-    json_decref(run);
-    return started;
-}
-
 void tasks_call(struct daemon *daemon, struct api_request *request)
 {
     const char *state_dir = daemon->conf->daemon.state_dir;
@@ -200,12 +188,12 @@ void tasks_call(struct daemon *daemon, struct api_request *request)
     int64_t outcome;
     int found = find_outcome(request->outcome, &outcome, &error);
     if (found == 0)
-        found = find_run(daemon, request->run, &error);
+        found = runner_has_begun(daemon->runner, request->run, &error);
     if (found < 0) {
         api_answer_error(request, &error);
         return;
     }
-    if (!found) {
+    if (!found) { /* nothing became of anybody */
         api_answer(request, 200, json_array());
         return;
     }

@@ -539,6 +539,12 @@ static struct run *find_or_error(struct runner *runner, int64_t number, struct e
     return run;
 }
 
+int runner_has_begun(struct runner *runner, int64_t number, struct error *error)
+{
+    const struct run *run = find_or_error(runner, number, error);
+    return run ? run->row.started_us != 0 : -1;
+}
+
 static int wrong_state(const struct run *run, const char *deed, const char *german,
                        struct error *error)
 {

@@ -132,6 +132,9 @@ int runner_pause(struct runner *runner, int64_t number, const char *reason, stru
 int runner_resume(struct runner *runner, int64_t number, struct error *error);
 int runner_cancel(struct runner *runner, int64_t number, struct error *error);
 
+/* 1: it has begun, so it has files; 0: not yet, or it failed before; -1: ERROR_NOT_FOUND. */
+int runner_has_begun(struct runner *runner, int64_t number, struct error *error);
+
 /* New references. Lists are newest first; `limit` 0: all. docs/api.md has the shapes; a run that
  * ended long ago has no "steps" here (read them by journal_steps_json on the pool). */
 json_t *runner_runs_json(struct runner *runner, size_t limit);
