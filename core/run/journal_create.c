@@ -99,6 +99,8 @@ static const char schema_2[] = "CREATE TABLE withdrawn (\n"
                                "INSERT INTO mark VALUES ('suppression', 0);\n"
                                "PRAGMA user_version = 2;\n";
 
+static const char *const schemas[JOURNAL_VERSION] = {schema, schema_2};
+
 static int add_step(sqlite3 *db, const struct journal_step *step, uint64_t recipients,
                     uint64_t skipped, struct error *error)
 {
@@ -248,10 +250,5 @@ int journal_create(const char *path, const char *rows_path, uint32_t run, uint64
 
 int journal_migrate(sqlite3 *db, const char *path, struct error *error)
 {
-    int found = sql_version(db, path, JOURNAL_VERSION, error);
-    if (found < 0 || found == JOURNAL_VERSION)
-        return found < 0 ? -1 : 0;
-    if (sql_run(db, "BEGIN IMMEDIATE", error) != 0 || sql_run(db, schema_2, error) != 0)
-        return -1;
-    return sql_run(db, "COMMIT", error);
+    return sql_migrate(db, path, schemas, JOURNAL_VERSION, error);
 }

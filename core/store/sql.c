@@ -74,18 +74,27 @@ char *sql_uri(const char *path, const char *options)
     return buffer_steal(&uri);
 }
 
-int sql_version(sqlite3 *db, const char *path, int newest, struct error *error)
+int sql_migrate(sqlite3 *db, const char *path, const char *const *schemas, int newest,
+                struct error *error)
 {
-    STATEMENT_CLEAN sqlite3_stmt *select = sql_prepare(db, "PRAGMA user_version", error);
-    if (!select || sql_row(select, error) < 0)
+    STATEMENT_CLEAN sqlite3_stmt *version = sql_prepare(db, "PRAGMA user_version", error);
+    if (!version || sql_row(version, error) < 0)
         return -1;
-    int version = sqlite3_column_int(select, 0);
-    return version <= newest
-               ? version
-               : error_set(error, ERROR_INPUT,
-                           "%s was written by a newer campaignd (version %d, this one knows %d); "
-                           "install that one again",
-                           path, version, newest);
+    int found = sqlite3_column_int(version, 0);
+    sqlite3_reset(version);
+    if (found > newest)
+        return error_set(error, ERROR_INPUT,
+                         "%s was written by a newer campaignd (version %d, this one knows %d); "
+                         "install that one again",
+                         path, found, newest);
+    if (found == newest)
+        return 0;
+    if (sql_run(db, "BEGIN IMMEDIATE", error) != 0)
+        return -1;
+    for (int next = found; next < newest; next++)
+        if (sql_run(db, schemas[next], error) != 0)
+            return -1;
+    return sql_run(db, "COMMIT", error);
 }
 
 int sql_run(sqlite3 *db, const char *statements, struct error *error)

@@ -25,8 +25,13 @@ sqlite3 *sql_open_readonly(const char *path, struct error *error);
 /* A path as a file: URI ("immutable=1", …), whatever stands in it; the caller frees. */
 char *sql_uri(const char *path, const char *options);
 
-/* Its user_version; -1 with the reason, also if that is above `newest`: a newer campaignd wrote it. */
-int sql_version(sqlite3 *db, const char *path, int newest, struct error *error);
+/*
+ * Bring a database up to date: schemas[0] makes version 1 out of an empty one, schemas[1] version 2,
+ * and so on, each ending with its PRAGMA user_version; all in one transaction. 0, or -1, also if a
+ * newer campaignd wrote it (a version above `newest`).
+ */
+int sql_migrate(sqlite3 *db, const char *path, const char *const *schemas, int newest,
+                struct error *error);
 
 int sql_run(sqlite3 *db, const char *statements,
             struct error *error); /* one or more, without values */

@@ -81,6 +81,8 @@ static const char schema_3[] = "CREATE TABLE confirmation (\n"
                                ") STRICT, WITHOUT ROWID;\n"
                                "PRAGMA user_version = 3;\n";
 
+static const char *const schemas[STATE_VERSION] = {schema, schema_2, schema_3};
+
 enum { INSERT_RUN, FIND_RUN, PUT_RUN, PUT_INSTANCE, DROP_INSTANCE, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
@@ -116,19 +118,6 @@ const char *run_state_name(enum run_state state)
     return state > 0 && state < RUN_STATES ? names[state] : "?";
 }
 
-static int migrate(struct state *state, const char *path, struct error *error)
-{
-    int found = sql_version(state->database.db, path, STATE_VERSION, error);
-    if (found < 0 || found == STATE_VERSION)
-        return found < 0 ? -1 : 0;
-    if (sql_run(state->database.db, "BEGIN IMMEDIATE", error) != 0 ||
-        (found < 1 && sql_run(state->database.db, schema, error) != 0) ||
-        (found < 2 && sql_run(state->database.db, schema_2, error) != 0) ||
-        sql_run(state->database.db, schema_3, error) != 0)
-        return -1;
-    return sql_run(state->database.db, "COMMIT", error);
-}
-
 static int read_secret(struct state *state, struct error *error)
 {
     STATEMENT_CLEAN sqlite3_stmt *insert = sql_prepare(
@@ -155,7 +144,9 @@ int state_open(struct state *state, const char *path, struct error *error)
     if (sodium_init() < 0)
         return error_set(error, ERROR_SYSTEM, "libsodium does not start");
     state->database.db = sql_open(path, error);
-    if (!state->database.db || migrate(state, path, error) != 0 || read_secret(state, error) != 0)
+    if (!state->database.db ||
+        sql_migrate(state->database.db, path, schemas, STATE_VERSION, error) != 0 ||
+        read_secret(state, error) != 0)
         return -1;
     for (int i = 0; i < STATEMENTS; i++)
         if (!(state->statements[i] = sql_prepare(state->database.db, texts[i], error)))
