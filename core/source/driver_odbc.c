@@ -820,7 +820,7 @@ static int next_odbc(struct source *source, struct error *error)
         return -1;
     if (++state->row < state->rows)
         return take_from_block(source, error);
-    if (clock_monotonic_us() > source->until_us)
+    if (source_is_over(source))
         return source_too_slow(source, error);
     state->row = 0;
     state->rows = 0;

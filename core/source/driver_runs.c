@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "base/clock.h"
 #include "base/memory.h"
 #include "source/driver.h"
 #include "source/rows.h"
@@ -203,8 +202,7 @@ static char *statement_of(const struct run_table *table, bool members, bool by_k
 
 static int is_time_over(void *context)
 {
-    const struct source *source = context;
-    return clock_monotonic_us() > source->until_us;
+    return source_is_over(context);
 }
 
 /* A journal that nobody has open is all in its one file, and may be read without locks; one that is
