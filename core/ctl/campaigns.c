@@ -13,7 +13,6 @@
 
 int campaigns_check(struct invocation *invocation)
 {
-    static const char *const columns[] = {"severity", "where", "message", NULL};
     REPLY_CLEAN struct reply reply = {0};
     int code =
         post_to(invocation, "campaigns", invocation->arguments[0], "check", json_object(), &reply);
@@ -25,10 +24,7 @@ int campaigns_check(struct invocation *invocation)
         print_json(reply.json);
         return code;
     }
-    json_t *problems = json_object_get(reply.json, "problems");
-    translate_members(problems, "where", where_text);
-    if (json_array_size(problems))
-        print_objects(problems, columns);
+    print_problems(json_object_get(reply.json, "problems"));
     json_t *recipients = json_object_get(reply.json, "recipients");
     json_t *groups = json_object_get(reply.json, "groups");
     if (json_array_size(groups) > 1)

@@ -165,6 +165,9 @@ int output_text(struct invocation *invocation, const void *data, size_t size);
 void print_members(const json_t *object, const char *const *left_out);
 /* A table of an array of objects. */
 void print_objects(const json_t *array, const char *const *keys);
+
+/* What an answer has to say against a campaign; nothing if it says nothing. */
+void print_problems(json_t *problems);
 /* [{"name", "count"}] of a query's groups; changes it. */
 void print_groups(json_t *groups);
 /* Append "?name=value" or "&name=value" to a path, if there is a value. */

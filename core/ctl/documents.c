@@ -252,6 +252,7 @@ static void say_taken(const struct invocation *invocation, const struct target *
         print_json(target->taken);
         return;
     }
+    print_problems(json_object_get(target->taken, "problems"));
     const char *name = json_string_value(json_object_get(target->taken, "name"));
     FREE_CLEAN char *id =
         memory_format("%lld", (long long)json_integer_value(json_object_get(target->taken, "id")));

@@ -44,6 +44,7 @@ static void print_changes(const json_t *answer, bool only_tried)
     }
     if (json_array_size(all))
         print_objects(all, columns);
+    print_problems(json_object_get(answer, "problems"));
     say(only_tried ? MESSAGE_DEFINITIONS_TRIED : MESSAGE_DEFINITIONS_TAKEN,
         message_number((int64_t)json_array_size(all)),
         message_number(json_integer_value(json_object_get(answer, "unchanged"))));

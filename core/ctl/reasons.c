@@ -99,7 +99,7 @@ char *reason_text(const char *text)
 
 char *where_text(const char *where)
 {
-    static const char *const nouns[] = {"campaign", "query", "group", "report", "step"};
+    static const char *const nouns[] = {"campaign", "query", "group", "filter", "report", "step"};
     for (size_t i = 0; i < sizeof nouns / sizeof *nouns; i++) {
         size_t length = strlen(nouns[i]);
         if (text_starts(where, nouns[i]) && (!where[length] || where[length] == ' '))

@@ -158,6 +158,14 @@ void print_objects(const json_t *array, const char *const *keys)
     table_free(table);
 }
 
+void print_problems(json_t *problems)
+{
+    static const char *const columns[] = {"severity", "where", "message", NULL};
+    translate_members(problems, "where", where_text);
+    if (json_array_size(problems))
+        print_objects(problems, columns);
+}
+
 void print_groups(json_t *groups)
 {
     static const char *const columns[] = {"group", "count", NULL};

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "daemon/rights.h"
+#include "daemon/saving.h"
 
 struct exchanging {
     struct store_work work; /* first: on the desk */
@@ -12,23 +13,9 @@ struct exchanging {
     const char *group;      /* of the body; NULL: the campaign's */
     const json_t *document; /* of the body: what is to be imported */
     bool force, dry_run;
+    json_t *campaigns; /* the names of those that an import saves */
     json_t *result;
 };
-
-static int import(struct exchanging *exchanging, struct error *error)
-{
-    struct definitions *definitions = exchanging->daemon->definitions;
-    if (!exchanging->request->may_sql) {
-        json_t *present = definitions_export(definitions, error);
-        int result = present ? rights_check_import(present, exchanging->document, error) : -1;
-        json_decref(present);
-        if (result != 0)
-            return -1;
-    }
-    exchanging->result =
-        definitions_import(definitions, exchanging->document, exchanging->dry_run, error);
-    return exchanging->result ? 0 : -1;
-}
 
 static int apply_exchange(struct store_work *work, struct error *error)
 {
@@ -36,18 +23,11 @@ static int apply_exchange(struct store_work *work, struct error *error)
     struct definitions *definitions = exchanging->daemon->definitions;
     const char *subject = exchanging->request->subject;
     switch (exchanging->request->operation) {
-    case API_CAMPAIGN_INDIVIDUAL:
-        exchanging->result = definitions_individual(definitions, subject, exchanging->group,
-                                                    exchanging->force, error);
-        break;
     case API_CAMPAIGN_COMPARE:
         exchanging->result = definitions_compare(definitions, subject, error);
         break;
-    case API_DEFINITIONS_EXPORT:
-        exchanging->result = definitions_export(definitions, error);
-        break;
     default:
-        return import(exchanging, error);
+        exchanging->result = definitions_export(definitions, error);
     }
     return exchanging->result ? 0 : -1;
 }
@@ -60,6 +40,71 @@ static void on_exchanged(struct store_work *work, const struct error *failed)
     else
         api_answer(exchanging->request, 200, exchanging->result);
     free(exchanging);
+}
+
+/* ---- what is saved ---- */
+
+static json_t *import(struct exchanging *exchanging, struct error *error)
+{
+    struct definitions *definitions = exchanging->daemon->definitions;
+    if (!exchanging->request->may_sql) {
+        json_t *present = definitions_export(definitions, error);
+        int result = present ? rights_check_import(present, exchanging->document, error) : -1;
+        json_decref(present);
+        if (result != 0)
+            return NULL;
+    }
+    return definitions_import(definitions, exchanging->document, error);
+}
+
+static json_t *save(void *context, struct error *error)
+{
+    struct exchanging *exchanging = context;
+    if (exchanging->request->operation == API_DEFINITIONS_IMPORT)
+        return import(exchanging, error);
+    return definitions_individual(exchanging->daemon->definitions, exchanging->request->subject,
+                                  exchanging->group, exchanging->force, error);
+}
+
+static void on_save(void *context, json_t *result, const json_t *problems,
+                    const struct error *failed)
+{
+    struct exchanging *exchanging = context;
+    if (failed) {
+        api_answer_error(exchanging->request, failed);
+    } else {
+        if (json_array_size(problems))
+            json_object_set(result, "problems", (json_t *)problems);
+        api_answer(exchanging->request, 200, result);
+    }
+    json_decref(exchanging->campaigns);
+    free(exchanging);
+}
+
+static json_t *names_of(const json_t *campaigns)
+{
+    size_t index;
+    json_t *campaign, *names = json_array();
+    json_array_foreach(campaigns, index, campaign)
+        if (json_is_string(json_object_get(campaign, "name")))
+            json_array_append(names, json_object_get(campaign, "name"));
+    return names;
+}
+
+static void start_saving(struct exchanging *exchanging)
+{
+    const struct api_request *request = exchanging->request;
+    if (request->operation == API_DEFINITIONS_IMPORT)
+        exchanging->campaigns = names_of(json_object_get(exchanging->document, "campaigns"));
+    saving_start(exchanging->daemon, &(struct saving_task){
+                                         .save = save,
+                                         .done = on_save,
+                                         .context = exchanging,
+                                         .may_sql = request->may_sql,
+                                         .dry_run = exchanging->dry_run,
+                                         .campaigns = exchanging->campaigns,
+                                         .campaign = request->subject,
+                                     });
 }
 
 /* Both false: it is answered. */
@@ -101,8 +146,12 @@ void exchange_call(struct daemon *daemon, struct api_request *request)
         read = read_individual(exchanging);
     else if (request->operation == API_DEFINITIONS_IMPORT)
         read = read_import(exchanging);
-    if (read)
-        store_submit(daemon->desk, &exchanging->work);
-    else
+    bool saves = request->operation == API_CAMPAIGN_INDIVIDUAL ||
+                 request->operation == API_DEFINITIONS_IMPORT;
+    if (!read)
         free(exchanging);
+    else if (saves)
+        start_saving(exchanging);
+    else
+        store_submit(daemon->desk, &exchanging->work);
 }

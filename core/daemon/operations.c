@@ -20,6 +20,7 @@
 #include "daemon/previewing.h"
 #include "daemon/queries.h"
 #include "daemon/rights.h"
+#include "daemon/saving.h"
 #include "daemon/selecting.h"
 #include "daemon/suppressions.h"
 #include "daemon/tasks.h"
@@ -48,24 +49,9 @@ struct desk_work {
     struct store_work work;
     struct daemon *daemon;
     struct api_request *request;
-    json_t *body, *result;
+    json_t *result;
     json_t *queries; /* of API_PROBLEMS: all, for their sources */
 };
-
-static int put_definition(struct desk_work *desk, const char *subject, struct error *error)
-{
-    struct definitions *definitions = desk->daemon->definitions;
-    const char *kind = desk->request->kind;
-    if (!desk->request->may_sql) {
-        json_t *present = subject ? definitions_get(definitions, kind, subject, NULL) : NULL;
-        int result = rights_check_sql(present, desk->body, error);
-        json_decref(present);
-        if (result != 0)
-            return -1;
-    }
-    desk->result = definitions_put(definitions, kind, subject, desk->body, error);
-    return desk->result ? 0 : -1;
-}
 
 static int apply_definition(struct store_work *work, struct error *error)
 {
@@ -79,10 +65,6 @@ static int apply_definition(struct store_work *work, struct error *error)
     case API_GET:
         desk->result = definitions_get(definitions, request->kind, request->subject, error);
         break;
-    case API_NEW:
-        return put_definition(desk, NULL, error);
-    case API_PUT:
-        return put_definition(desk, request->subject, error);
     case API_DELETE:
         return definitions_delete(definitions, request->kind, request->subject, error);
     case API_PROBLEMS:
@@ -148,19 +130,10 @@ static void on_definition(struct store_work *work, const struct error *failed)
     } else {
         add_unknown_sources(desk->daemon, desk->queries, desk->result);
         add_last_run(desk->daemon, desk->request->kind, desk->result);
-        api_answer(desk->request, desk->request->operation == API_NEW ? 201 : 200, desk->result);
+        api_answer(desk->request, 200, desk->result);
     }
     json_decref(desk->queries);
-    json_decref(desk->body);
     free(desk);
-}
-
-/* What get shows beside the document may come back with put, and says nothing there. */
-static json_t *without_shown(const json_t *body)
-{
-    json_t *copy = json_deep_copy(body);
-    json_object_del(copy, "last_run");
-    return copy;
 }
 
 static void definition(struct daemon *daemon, struct api_request *request)
@@ -169,9 +142,71 @@ static void definition(struct daemon *daemon, struct api_request *request)
     desk->work = (struct store_work){.apply = apply_definition, .done = on_definition};
     desk->daemon = daemon;
     desk->request = request;
-    if (request->body)
-        desk->body = without_shown(request->body);
     store_submit(daemon->desk, &desk->work);
+}
+
+/* ---- definitions that are saved ---- */
+
+struct putting {
+    struct daemon *daemon;
+    struct api_request *request;
+    json_t *body;
+};
+
+static json_t *put(void *context, struct error *error)
+{
+    struct putting *putting = context;
+    struct definitions *definitions = putting->daemon->definitions;
+    const char *kind = putting->request->kind, *subject = putting->request->subject;
+    if (!putting->request->may_sql) {
+        json_t *present = subject ? definitions_get(definitions, kind, subject, NULL) : NULL;
+        int result = rights_check_sql(present, putting->body, error);
+        json_decref(present);
+        if (result != 0)
+            return NULL;
+    }
+    return definitions_put(definitions, kind, subject, putting->body, error);
+}
+
+static void on_put(void *context, json_t *result, const json_t *problems,
+                   const struct error *failed)
+{
+    struct putting *putting = context;
+    if (failed) {
+        api_answer_error(putting->request, failed);
+    } else {
+        add_last_run(putting->daemon, putting->request->kind, result);
+        if (json_array_size(problems))
+            json_object_set(result, "problems", (json_t *)problems);
+        api_answer(putting->request, putting->request->operation == API_NEW ? 201 : 200, result);
+    }
+    json_decref(putting->body);
+    free(putting);
+}
+
+/* What is shown beside the document may come back with put, and says nothing there. */
+static json_t *without_shown(const json_t *body)
+{
+    json_t *copy = json_deep_copy(body);
+    json_object_del(copy, "last_run");
+    json_object_del(copy, "problems");
+    return copy;
+}
+
+static void put_definition(struct daemon *daemon, struct api_request *request)
+{
+    struct putting *putting = memory_new(sizeof *putting);
+    const char *subject = request->subject ? request->subject : "";
+    putting->daemon = daemon;
+    putting->request = request;
+    putting->body = without_shown(request->body);
+    saving_start(daemon, &(struct saving_task){
+                             .save = put,
+                             .done = on_put,
+                             .context = putting,
+                             .may_sql = request->may_sql,
+                             .campaign = text_equal(request->kind, "campaign") ? subject : NULL,
+                         });
 }
 
 /* ---- check and start ---- */
@@ -429,10 +464,12 @@ void operations_call(void *context, struct api_request *request)
     case API_PROBLEMS:
     case API_LIST:
     case API_GET:
-    case API_NEW:
-    case API_PUT:
     case API_DELETE:
         definition(daemon, request);
+        break;
+    case API_NEW:
+    case API_PUT:
+        put_definition(daemon, request);
         break;
     case API_CAMPAIGN_CHECK:
         check(daemon, request);

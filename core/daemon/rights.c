@@ -85,6 +85,25 @@ int rights_check_sql(const json_t *before, const json_t *after, struct error *er
                            "sql_group schreiben lassen.");
 }
 
+int rights_check_sources(const json_t *before, const json_t *after, struct error *error)
+{
+    const char *id;
+    json_t *was;
+    json_object_foreach((json_t *)before, id, was) {
+        const json_t *is = json_object_get(after, id);
+        if (is && !json_equal(json_object_get(was, "source"), json_object_get(is, "source")))
+            return error_say(
+                error, ERROR_DENIED,
+                "the campaign »%.200s« has SQL of its own, which would run on another source; to "
+                "move it is a right that this user does not have; have a member of sql_group do it",
+                "Die Kampagne »%.200s« hat eigenes SQL, das dann auf einer anderen Datenquelle "
+                "liefe; es zu verlegen ist ein Recht, das dieser Benutzer nicht hat; ein Mitglied "
+                "von sql_group bitten.",
+                json_string_value(json_object_get(is, "campaign")));
+    }
+    return 0;
+}
+
 static const json_t *named(const json_t *documents, const char *name)
 {
     size_t index;

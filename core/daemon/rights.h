@@ -14,6 +14,10 @@
  */
 int rights_check_sql(const json_t *before, const json_t *after, struct error *error);
 
+/* May somebody without that right do what moves campaigns' own SQL from its sources `before` to those
+ * `after` (definitions_individual_sources)? Not to another one. 0, or -1 with ERROR_DENIED. */
+int rights_check_sources(const json_t *before, const json_t *after, struct error *error);
+
 /* The same of an exported document of all definitions, each compared with that of its name. */
 int rights_check_import(const json_t *before, const json_t *after, struct error *error);
 

@@ -42,15 +42,19 @@ int definitions_prepare(struct definitions *d, const char *sql, sqlite3_stmt **s
 void transaction_end(struct transaction *transaction)
 {
     if (transaction->d)
-        sqlite3_exec(transaction->d->db, "ROLLBACK", NULL, NULL, NULL);
+        sqlite3_exec(transaction->d->db,
+                     transaction->d->joint ? "ROLLBACK TO part; RELEASE part" : "ROLLBACK", NULL,
+                     NULL, NULL);
     transaction->d = NULL;
 }
 
 int transaction_begin(struct transaction *transaction, struct definitions *d, bool to_write,
                       struct trouble *why)
 {
+    const char *begin = d->joint ? "SAVEPOINT part" : to_write ? "BEGIN IMMEDIATE" : "BEGIN";
     d->deadline_us = clock_monotonic_us() + CALL_TIMEOUT_US;
-    if (sqlite3_exec(d->db, to_write ? "BEGIN IMMEDIATE" : "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+    bool lost = d->joint && sqlite3_get_autocommit(d->db); /* SQLite has rolled back the whole */
+    if (lost || sqlite3_exec(d->db, begin, NULL, NULL, NULL) != SQLITE_OK)
         return trouble_sql(why, d, NULL);
     transaction->d = d;
     return 0;
@@ -59,8 +63,10 @@ int transaction_begin(struct transaction *transaction, struct definitions *d, bo
 int transaction_commit(struct transaction *transaction, struct trouble *why)
 {
     struct definitions *d = transaction->d;
-    if (sqlite3_exec(d->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+    const char *commit = d->joint ? "RELEASE part" : "COMMIT";
+    if (sqlite3_exec(d->db, commit, NULL, NULL, NULL) != SQLITE_OK)
         return trouble_sql(why, d, NULL);
+    d->written = true;
     transaction->d = NULL;
     return 0;
 }
@@ -103,6 +109,28 @@ int definitions_enter(struct transaction *transaction, struct definitions *d, bo
         return 0;
     *why = (struct trouble){.error = d->alteration, .message = MESSAGE_ALTERED};
     return -1;
+}
+
+int definitions_begin(struct definitions *definitions, struct error *error)
+{
+    struct trouble why = {0};
+    struct transaction whole = {0};
+    if (definitions_enter(&whole, definitions, true, &why) < 0) {
+        transaction_end(&whole);
+        return trouble_tell(&why, error);
+    }
+    definitions->joint = true;
+    definitions->written = false;
+    return 0;
+}
+
+int definitions_end(struct definitions *definitions, bool keep, struct error *error)
+{
+    struct trouble why = {0};
+    TRANSACTION_CLEAN struct transaction whole = {.d = definitions};
+    definitions->joint = false;
+    keep = keep && definitions->written; /* else the file would be written all the same */
+    return keep && transaction_commit(&whole, &why) < 0 ? trouble_tell(&why, error) : 0;
 }
 
 /* ---- open and close ---- */

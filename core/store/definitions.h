@@ -93,6 +93,14 @@ json_t *definitions_put(struct definitions *definitions, const char *kind, const
 int definitions_delete(struct definitions *definitions, const char *kind, const char *name_or_id,
                        struct error *error);
 
+/*
+ * Several calls as one: those between begin and end see what the ones before have changed, and all of
+ * it stays if end is told to keep it, else none; a call that fails has changed nothing. Other programs
+ * that write wait meanwhile. 0 or -1; a begin that fails wants no end.
+ */
+int definitions_begin(struct definitions *definitions, struct error *error);
+int definitions_end(struct definitions *definitions, bool keep, struct error *error);
+
 /* The id of a definition, or -1: ERROR_NOT_FOUND. */
 int64_t definitions_find(struct definitions *definitions, const char *kind, const char *name_or_id,
                          struct error *error);
@@ -124,6 +132,11 @@ int64_t definitions_find(struct definitions *definitions, const char *kind, cons
  */
 json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, struct error *error);
 
+/* What a campaign's filter stands on: "campaign", "query" and "group" as above, whatever else the
+ * campaign may lack. */
+json_t *definitions_freeze_source(struct definitions *definitions, int64_t campaign,
+                                  struct error *error);
+
 /*
  * A query alone, for lists and previews: {"query", "group", "campaign": {"parameters": {}}}, as
  * above. `group` NULL: the only one; ERROR_INPUT that names them if there are several.
@@ -137,6 +150,10 @@ json_t *definitions_freeze_groups(struct definitions *definitions, const char *q
                                   const json_t *parameters, struct error *error);
 
 /* ---- a campaign's own query ---- */
+
+/* Where campaigns' own SQL runs: {"7": {"campaign": "NAME", "sql", "source"}} by their ids; the
+ * source is null if there is none. */
+json_t *definitions_individual_sources(struct definitions *definitions, struct error *error);
 
 /*
  * Copy the saved group's SQL or document into the campaign, which then has a query of its own;
@@ -171,10 +188,9 @@ json_t *definitions_export(struct definitions *definitions, struct error *error)
 /*
  * Make or replace each definition in the document by its name, all or none; what the document does
  * not name stays, sections may be missing. {"created": [{"kind", "name"}], "changed": [the same],
- * "unchanged": 7}. `dry_run`: only say so. Errors name the place: "queries[3] »Members«:
- * groups[0].sql …".
+ * "unchanged": 7}. Errors name the place: "queries[3] »Members«: groups[0].sql …".
  */
-json_t *definitions_import(struct definitions *definitions, const json_t *document, bool dry_run,
+json_t *definitions_import(struct definitions *definitions, const json_t *document,
                            struct error *error);
 
 /* ---- start requests ---- */

@@ -278,3 +278,44 @@ json_t *definitions_individual(struct definitions *definitions, const char *camp
         trouble_tell(&why, error);
     return now;
 }
+
+static json_t *individual_sources(struct definitions *d, struct trouble *why)
+{
+    STATEMENT_CLEAN sqlite3_stmt *row = NULL;
+    JSON_CLEAN json_t *sources = json_object();
+    int result;
+    if (definitions_prepare(d,
+                            "SELECT campaign.id, campaign.name, campaign.individual_sql,\n"
+                            "    coalesce(own.source, brought.source)\n"
+                            "FROM campaign\n"
+                            "LEFT JOIN query AS own ON own.id = campaign.query\n"
+                            "LEFT JOIN report ON report.id = campaign.distributor\n"
+                            "LEFT JOIN query AS brought ON brought.id = report.query\n"
+                            "WHERE campaign.individual_sql IS NOT NULL",
+                            &row, why) < 0)
+        return NULL;
+    while ((result = sqlite3_step(row)) == SQLITE_ROW) {
+        FREE_CLEAN char *id = memory_format("%lld", (long long)sqlite3_column_int64(row, 0));
+        bool somewhere = sqlite3_column_type(row, 3) != SQLITE_NULL;
+        json_object_set_new(sources, id,
+                            json_pack("{s:s, s:s, s:s?}", "campaign", sql_text(row, 1), "sql",
+                                      sql_text(row, 2), "source",
+                                      somewhere ? sql_text(row, 3) : NULL));
+    }
+    if (result == SQLITE_DONE)
+        return json_incref(sources);
+    trouble_sql(why, d, "campaign");
+    return NULL;
+}
+
+json_t *definitions_individual_sources(struct definitions *definitions, struct error *error)
+{
+    struct trouble why = {0};
+    TRANSACTION_CLEAN struct transaction transaction = {0};
+    json_t *sources = NULL;
+    if (definitions_enter(&transaction, definitions, false, &why) == 0)
+        sources = individual_sources(definitions, &why);
+    if (!sources)
+        trouble_tell(&why, error);
+    return sources;
+}

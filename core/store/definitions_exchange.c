@@ -353,7 +353,7 @@ static int import_section(struct import *import, const struct section *section,
     return 0;
 }
 
-static int import_all(struct import *import, const json_t *document, bool dry_run)
+static int import_all(struct import *import, const json_t *document)
 {
     TRANSACTION_CLEAN struct transaction transaction = {0};
     if (check_document(import, document) < 0 ||
@@ -372,17 +372,17 @@ static int import_all(struct import *import, const json_t *document, bool dry_ru
         return trouble_set(import->why, ERROR_CONFLICT, MESSAGE_LAST_DISTRIBUTOR, "category", 0,
                            "categories", NULL, NULL);
     bool nothing = json_array_size(import->created) == 0 && json_array_size(import->changed) == 0;
-    return dry_run || nothing ? 0 : transaction_commit(&transaction, import->why);
+    return nothing ? 0 : transaction_commit(&transaction, import->why);
 }
 
-json_t *definitions_import(struct definitions *definitions, const json_t *document, bool dry_run,
+json_t *definitions_import(struct definitions *definitions, const json_t *document,
                            struct error *error)
 {
     struct trouble why = {0};
     JSON_CLEAN json_t *created = json_array();
     JSON_CLEAN json_t *changed = json_array();
     struct import import = {.d = definitions, .created = created, .changed = changed, .why = &why};
-    if (import_all(&import, document, dry_run) < 0) {
+    if (import_all(&import, document) < 0) {
         trouble_tell(&why, error);
         return NULL;
     }

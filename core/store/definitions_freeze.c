@@ -256,7 +256,7 @@ static json_t *reason(const struct freezing *f, const char *key)
     return json_string(text ? text : "");
 }
 
-static int freeze_all(struct freezing *f, json_t *frozen)
+static int freeze_head(struct freezing *f, json_t *frozen)
 {
     static const char *const keys[] = {"id",     "name", "description", "purpose", "language",
                                        "filter", "unit", "sample",      NULL};
@@ -264,10 +264,15 @@ static int freeze_all(struct freezing *f, json_t *frozen)
     json_object_set_new(campaign, "purpose_reason", reason(f, "purpose_reason"));
     json_object_set_new(campaign, "consent_reason", reason(f, "consent_reason"));
     json_object_set_new(frozen, "campaign", campaign);
-    if (freeze_source(f, frozen) < 0 || freeze_steps(f, frozen) < 0 ||
-        freeze_patterns(f, frozen) < 0)
+    return freeze_source(f, frozen);
+}
+
+static int freeze_all(struct freezing *f, json_t *frozen)
+{
+    if (freeze_head(f, frozen) < 0 || freeze_steps(f, frozen) < 0 || freeze_patterns(f, frozen) < 0)
         return -1;
     json_object_set(frozen, "picks", json_object_get(f->campaign, "picks"));
+    const json_t *campaign = json_object_get(frozen, "campaign");
     if (text_equal(text_of(campaign, "purpose"), "mandatory") &&
         !*text_of(campaign, "purpose_reason"))
         return cannot(f, MESSAGE_NO_PURPOSE_REASON, f->name, NULL, NULL);
@@ -313,8 +318,8 @@ json_t *campaign_saved_group(struct definitions *d, const json_t *campaign, stru
     return query ? json_incref((json_t *)choose_group(&f, query)) : NULL;
 }
 
-json_t *definitions_freeze_now(struct definitions *d, int64_t campaign, enum depth depth,
-                               struct trouble *why)
+static json_t *freeze(struct definitions *d, int64_t campaign, enum depth depth,
+                      int (*fill)(struct freezing *f, json_t *frozen), struct trouble *why)
 {
     *why = (struct trouble){0};
     JSON_CLEAN json_t *loaded = load_campaign(d, campaign, depth, why);
@@ -322,16 +327,23 @@ json_t *definitions_freeze_now(struct definitions *d, int64_t campaign, enum dep
         return NULL;
     struct freezing f = freezing_of(d, loaded, depth, why);
     JSON_CLEAN json_t *frozen = json_object();
-    return freeze_all(&f, frozen) < 0 ? NULL : json_incref(frozen);
+    return fill(&f, frozen) < 0 ? NULL : json_incref(frozen);
 }
 
-json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, struct error *error)
+json_t *definitions_freeze_now(struct definitions *d, int64_t campaign, enum depth depth,
+                               struct trouble *why)
+{
+    return freeze(d, campaign, depth, freeze_all, why);
+}
+
+static json_t *freeze_and_tell(struct definitions *d, int64_t campaign, enum depth depth,
+                               int (*fill)(struct freezing *f, json_t *frozen), struct error *error)
 {
     struct trouble why = {0};
     TRANSACTION_CLEAN struct transaction transaction = {0};
     json_t *frozen = NULL;
-    if (definitions_enter(&transaction, definitions, false, &why) == 0)
-        frozen = definitions_freeze_now(definitions, campaign, DEPTH_WHOLE, &why);
+    if (definitions_enter(&transaction, d, false, &why) == 0)
+        frozen = freeze(d, campaign, depth, fill, &why);
     if (frozen)
         return frozen;
     trouble_tell(&why, error);
@@ -340,4 +352,15 @@ json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, st
         why.row && !text_equal(why.table, "campaign"))
         error_prefix(error, "%s %lld: ", why.table, (long long)why.row);
     return NULL;
+}
+
+json_t *definitions_freeze(struct definitions *definitions, int64_t campaign, struct error *error)
+{
+    return freeze_and_tell(definitions, campaign, DEPTH_WHOLE, freeze_all, error);
+}
+
+json_t *definitions_freeze_source(struct definitions *definitions, int64_t campaign,
+                                  struct error *error)
+{
+    return freeze_and_tell(definitions, campaign, DEPTH_WITHOUT_CONTENT, freeze_head, error);
 }

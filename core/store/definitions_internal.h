@@ -35,6 +35,8 @@ struct definitions {
     bool altered;           /* the tables are not the ones we made: nothing may be read from them */
     int64_t deadline_us;    /* of the present call, monotonic */
     size_t budget;          /* bytes that the present call may still turn into JSON */
+    bool joint;             /* between definitions_begin and definitions_end */
+    bool written;           /* meanwhile, by a call that has succeeded */
     struct error alteration; /* what is wrong, if altered */
 };
 

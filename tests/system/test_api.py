@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -489,3 +490,110 @@ def test_idle_clients_cost_no_processor_time(office):
     assert used() - before < 20, "the core spins"
     for client in clients:
         client.close()
+
+
+# ---- a filter is checked when its campaign is saved
+
+FAULTS = [("nmae = 'A'", "»nmae« is no field of the group; is »name« meant? (line 1, column 1)", "»name«"),
+          ("id = 'viele'", "id", "»id«"),
+          ("id > > 3", "(line 1, column ", "Zeile 1, Spalte ")]
+
+
+def campaign_document(site, name="Grüße"):
+    return site.api("GET", f"/v1/campaigns/{urllib.parse.quote(name)}")
+
+
+@pytest.mark.parametrize("condition, english, german", FAULTS)
+def test_filter_that_cannot_be_is_not_saved(office, condition, english, german):
+    where = "/v1/campaigns/" + urllib.parse.quote("Grüße")
+    before = campaign_document(office)
+    for method, place, body in [("PUT", where, {**before, "filter": condition}),
+                                ("POST", "/v1/campaigns", {"name": "neu", "query": "alle", "filter": condition})]:
+        with pytest.raises(Failed) as failed:
+            office.api(method, place, body)
+        error = failed.value.answer["error"]
+        assert failed.value.status == 400 and error["code"] == "input", error
+        assert english in error["message"] and german in error["message_de"], error
+    for language, says in (("en", english), ("de", german)):
+        for command in (["campaign", "edit", "Grüße", "--set", f"filter={condition}"],
+                        ["campaign", "new", "neu", "--query", "alle", "--set", f"filter={condition}"]):
+            done = office.ctl("--lang", language, *command, check=False)
+            assert done.returncode == 1 and says in done.stderr, done
+    assert campaign_document(office) == before
+    assert [campaign["name"] for campaign in office.api("GET", "/v1/campaigns")] == ["Grüße", "lang"]
+
+
+def test_filter_that_fits_is_saved(office):
+    where = "/v1/campaigns/" + urllib.parse.quote("Grüße")
+    saved = office.api("PUT", where, {**campaign_document(office), "filter": "id < 3"})
+    assert saved["filter"] == "id < 3" and "problems" not in saved
+    assert campaign_document(office)["filter"] == "id < 3"
+    made = office.api("POST", "/v1/campaigns", {"name": "ohne Schritt", "query": "alle", "filter": "name = 'A'"})
+    assert made["filter"] == "name = 'A'" and "problems" not in made, "steps are not needed for it"
+
+
+def test_what_a_saved_filter_stands_on_is_checked_with_it(office):
+    """Another query, another group of it, an individual query: the same filter, and other columns."""
+    where = "/v1/campaigns/" + urllib.parse.quote("Grüße")
+    office.api("POST", "/v1/queries", {"name": "zwei", "source": "kunden", "groups": [
+        {"name": "mit", "key": "id", "sql": "SELECT id, ort FROM kunde"}, {"name": "ohne", "key": "id", "sql": "SELECT id FROM kunde"}]})
+    before = office.api("PUT", where, {**campaign_document(office), "filter": "ort = 'Graz'"})
+    for change in ({"query": "zwei", "group": "ohne"}, {"individual_sql": "SELECT id, name FROM kunde"}):
+        with pytest.raises(Failed) as failed:
+            office.api("PUT", where, {**before, **change})
+        assert failed.value.status == 400 and "»ort«" in failed.value.answer["error"]["message"]
+        assert campaign_document(office)["version"] == before["version"]
+    before = office.api("PUT", where, {**before, "query": "zwei", "group": "mit"})
+    refused = office.ctl("--lang", "de", "campaign", "individual", "Grüße", "--group", "ohne", check=False)
+    assert refused.returncode == 1 and "»ort«" in refused.stderr, refused
+    assert campaign_document(office)["version"] == before["version"]
+
+
+def test_import_checks_filters_and_takes_all_or_none(office, tmp_path):
+    document = office.api("GET", "/v1/definitions")
+    changed = json.loads(json.dumps(document))
+    changed["campaigns"][0]["filter"] = "nmae = 'A'"
+    changed["campaigns"][1]["description"] = "neu"
+    file = tmp_path / "definitions.json"
+    file.write_text(json.dumps(changed))
+    for more in ([], ["--dry-run"]):
+        for language, says in (("en", "is »name« meant?"), ("de", "»name«")):
+            done = office.ctl("--lang", language, "import", str(file), *more, check=False)
+            assert done.returncode == 1 and says in done.stderr and "»Grüße«: " in done.stderr, done
+    assert office.api("GET", "/v1/definitions") == document
+    changed["campaigns"][0]["filter"] = "name = 'A'"
+    told = office.api("POST", "/v1/definitions", {"document": changed, "dry_run": True})
+    assert len(told["changed"]) == 2 and office.api("GET", "/v1/definitions") == document
+    office.api("POST", "/v1/definitions", {"document": changed})
+    assert campaign_document(office)["filter"] == "name = 'A'"
+
+
+def test_source_that_cannot_be_asked_does_not_keep_a_filter_from_being_saved(site):
+    """One that is not there, and one that never answers. The campaign is saved with a warning; a check finds out."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        site.start(customers=1, sources={"kunden": {"driver": "sqlite", "path": site.folder / "fort.db"},
+                                         "stumm": {"driver": "postgres", "connection": f"host=127.0.0.1 port={port} dbname=x user=x",
+                                                   "time_limit": "10m"}})
+        for source in ("kunden", "stumm"):
+            site.query(source, "SELECT id FROM kunde", source=source)
+            saved = site.api("POST", "/v1/campaigns", {"name": source, "query": source, "filter": "id < 3"})
+            assert saved["filter"] == "id < 3"
+            [problem] = saved["problems"]
+            assert problem["severity"] == "warning" and problem["where"] == "filter", problem
+            assert "could not be checked" in problem["message_en"] and "nicht geprüft" in problem["message_de"]
+            # Neither the filter nor what it stands on is another: nobody is asked.
+            assert "problems" not in site.api("PUT", f"/v1/campaigns/{source}", {**saved, "description": "x", "version": None})
+    done = site.ctl("--lang", "de", "campaign", "edit", "kunden", "--set", "filter=id < 4")
+    assert "nicht geprüft" in done and "Geändert" in done, done
+    assert not site.api("POST", "/v1/campaigns/kunden/check")["ok"]
+
+
+def test_nobody_is_asked_where_no_filter_has_changed(office):
+    """A source that is gone after the filter was saved is not missed by a save that leaves the filter as it is."""
+    where = "/v1/campaigns/" + urllib.parse.quote("Grüße")
+    office.api("PUT", where, {**campaign_document(office), "filter": "id < 3"})
+    os.rename(office.customers_db, f"{office.customers_db}.fort")
+    assert "problems" not in office.api("PUT", where, {**campaign_document(office), "description": "neu"})
+    assert "problems" not in office.api("PUT", where, {**campaign_document(office), "filter": None, "query": "alle"})
+    assert "problems" in office.api("PUT", where, {**campaign_document(office), "filter": "id < 4"})

@@ -439,6 +439,37 @@ def test_sql_is_a_right_of_its_own(site):
 
 
 @needs_root
+def test_sql_of_a_campaign_is_not_moved_by_what_it_stands_on(site):
+    """Whoever may not write SQL moves no query, and no distributor's query, under a campaign's own SQL to another source."""
+    import grp
+    gid = grp.getgrnam("daemon").gr_gid
+    site.customers(3)
+    site.configure(more="[http]\nsocket_group = daemon\n")
+    site.start()
+    os.chmod(site.short, 0o755)
+    site.api("POST", "/v1/queries", BUILT)
+    site.api("POST", "/v1/queries", {**BUILT, "name": "anderswo", "source": "imports"})
+    site.report("Liste", "<p>x</p>", query=BUILT["name"], categories=["Verteiler für Kampagne"])
+    for name, origin in (("direkt", {"query": BUILT["name"]}), ("Verteiler", {"distributor": "Liste"})):
+        site.api("POST", "/v1/campaigns", {"name": name, **origin, "individual_sql": "SELECT id FROM kunde"})
+    before = site.api("GET", "/v1/definitions")
+    query = site.api("GET", path("queries", BUILT["name"]))
+    report = site.api("GET", path("reports", "Liste"))
+    moved = {**before, "queries": [{**q, "source": "imports"} for q in before["queries"]]}
+    for method, where, body in [("PUT", path("queries", BUILT["name"]), {**query, "source": "imports"}),
+                                ("PUT", path("reports", "Liste"), {**report, "query": "anderswo"}),
+                                ("PUT", path("reports", "Liste"), {**report, "query": None}),
+                                ("POST", "/v1/definitions", {"document": moved})]:
+        status, answer = as_clerk(site, gid, method, where, body)
+        assert status == 403 and "own" in answer["error"]["message"] and "eigenes SQL" in answer["error"]["message_de"], (where, answer)
+    assert site.api("GET", "/v1/definitions") == before
+    # What moves nothing they may do; and who may write SQL may move it.
+    assert as_clerk(site, gid, "PUT", path("queries", BUILT["name"]), {**query, "description": "neu"})[0] == 200
+    assert as_clerk(site, gid, "PUT", path("queries", "anderswo"), {**BUILT, "name": "anderswo", "source": "kunden"})[0] == 200
+    assert site.api("PUT", path("queries", BUILT["name"]), {**BUILT, "source": "imports"})["source"] == "imports"
+
+
+@needs_root
 def test_members_of_sql_group_may_write_sql(site):
     import grp
     gid = grp.getgrnam("daemon").gr_gid

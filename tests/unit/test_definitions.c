@@ -1175,7 +1175,9 @@ static char *exported(struct site *site)
 static json_t *import(struct site *site, const char *text, bool dry_run)
 {
     json_t *document = parse(text);
-    json_t *result = definitions_import(site->d, document, dry_run, &site->error);
+    assert_int_equal(definitions_begin(site->d, &site->error), 0);
+    json_t *result = definitions_import(site->d, document, &site->error);
+    assert_int_equal(definitions_end(site->d, result && !dry_run, &site->error), 0);
     json_decref(document);
     return result;
 }
