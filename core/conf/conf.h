@@ -66,7 +66,7 @@ struct conf_daemon {
 struct conf_http {
     const char *socket;
     const char *socket_group; /* NULL: none */
-    const char *sql_group;    /* whose members may write SQL, too; NULL: none */
+    const char *sql_group;    /* whose members may write SQL, too; NULL: only root and our user */
     int64_t max_body_bytes;
 };
 

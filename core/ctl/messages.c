@@ -233,6 +233,9 @@ static const char *const english[MESSAGE_COUNT] = {
     [MESSAGE_WRONG_PARAMETER_NEAR] = "the query “{1}” has no parameter “{2}”. Is “{3}” meant?",
     [MESSAGE_NO_DISTRIBUTOR] =
         "the report “{1}” brings no query; give it one, or choose another distributor.",
+    [MESSAGE_NOT_DISTRIBUTOR] = "the report “{1}” is no distributor; give it the category “{2}” "
+                                "(campaignctl report edit), or choose another.",
+    [MESSAGE_NOT_IN_QUERY] = "Not in the query: {1}. A key is written as the query delivers it.",
     [MESSAGE_WHICH_GROUP] =
         "the query “{1}” delivers several groups: {2}. Choose one with --group.",
     [MESSAGE_NO_SUCH_GROUP] = "the query “{1}” has no group “{3}”. It has: {2}.",
@@ -502,6 +505,11 @@ static const char *const german[MESSAGE_COUNT] = {
         "Die Abfrage „{1}“ hat keinen Parameter „{2}“. Ist „{3}“ gemeint?",
     [MESSAGE_NO_DISTRIBUTOR] = "Der Bericht „{1}“ bringt keine Abfrage mit; ihm eine geben oder "
                                "einen anderen Verteiler wählen.",
+    [MESSAGE_NOT_DISTRIBUTOR] = "Der Bericht „{1}“ ist kein Verteiler; ihm die Kategorie „{2}“ "
+                                "geben (campaignctl report edit) oder einen anderen wählen.",
+    [MESSAGE_NOT_IN_QUERY] =
+        "Nicht in der Abfrage: {1}. Ein Schlüssel wird so geschrieben, wie ihn "
+        "die Abfrage liefert.",
     [MESSAGE_WHICH_GROUP] =
         "Die Abfrage „{1}“ liefert mehrere Gruppen: {2}. Mit --group eine wählen.",
     [MESSAGE_NO_SUCH_GROUP] = "Die Abfrage „{1}“ hat keine Gruppe „{3}“. Sie hat: {2}.",

@@ -12,6 +12,7 @@
 
 #define RECIPIENTS_DEFAULT 10
 #define PARAMETERS_MAXIMUM 100
+#define UNKNOWN_SHOWN 10
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -20,6 +21,33 @@ static const char *text_of(const json_t *object, const char *key)
 }
 
 /* ---- new, from a query or a distributor ---- */
+
+static bool holds(const json_t *texts, const char *text)
+{
+    for (size_t i = 0; i < json_array_size(texts); i++)
+        if (text_equal(json_string_value(json_array_get(texts, i)), text))
+            return true;
+    return false;
+}
+
+/* One of the report's categories must make distributors. */
+static int check_category(struct invocation *invocation, const json_t *categories)
+{
+    const char *missing = "Verteiler für Kampagne";
+    REPLY_CLEAN struct reply reply = {0};
+    int code = client_call(invocation, "GET", "categories", NULL, &reply);
+    for (size_t i = json_array_size(reply.json); i-- > 0 && !code;) {
+        const json_t *category = json_array_get(reply.json, i);
+        if (!json_is_true(json_object_get(category, "distributor")))
+            continue;
+        missing = text_of(category, "name");
+        if (holds(categories, missing))
+            return EXIT_OK;
+    }
+    return code ? code
+                : fail(invocation, EXIT_WRONG, MESSAGE_NOT_DISTRIBUTOR, invocation->distributor,
+                       missing);
+}
 
 /* The query that the recipients come from; the caller frees. NULL with *code. */
 static char *query_of(struct invocation *invocation, int *code)
@@ -35,6 +63,8 @@ static char *query_of(struct invocation *invocation, int *code)
     const char *query = text_of(reply.json, "query");
     if (!*query)
         *code = fail(invocation, EXIT_WRONG, MESSAGE_NO_DISTRIBUTOR, invocation->distributor);
+    if (!*code)
+        *code = check_category(invocation, json_object_get(reply.json, "categories"));
     return *code ? NULL : memory_text(query);
 }
 
@@ -210,9 +240,8 @@ static void move_pick(json_t *picks, const char *to, const char *from, const cha
     for (size_t i = json_array_size(others); i-- > 0;)
         if (text_equal(json_string_value(json_array_get(others, i)), key))
             json_array_remove(others, i);
-    for (size_t i = 0; i < json_array_size(into); i++)
-        if (text_equal(json_string_value(json_array_get(into, i)), key))
-            return;
+    if (holds(into, key))
+        return;
     if (!into)
         json_object_set_new(picks, to, into = json_array());
     json_array_append_new(into, json_string(key));
@@ -261,8 +290,10 @@ static int save_selection(struct invocation *invocation)
         json_object_set_new(old.json, "sample", json_integer(sample));
     change_picks(invocation, old.json);
     code = client_call(invocation, "PUT", path, old.json, &taken);
-    if (!code && !invocation->json)
+    if (!code && !invocation->json) {
+        print_problems(json_object_get(taken.json, "problems"));
         say(MESSAGE_CHANGED, message(MESSAGE_KIND_CAMPAIGN), invocation->arguments[0]);
+    }
     return code;
 }
 
@@ -277,6 +308,21 @@ static void print_left_out_rows(const json_t *answer)
     translate_members(rows, "reason", reason_text);
     translate_members(rows, "message", reason_text);
     print_objects(rows, columns);
+}
+
+/* Keys that were taken in or out and are not there. */
+static void say_unknown(const json_t *keys)
+{
+    BUFFER_CLEAN struct buffer list = {0};
+    for (size_t i = 0; i < json_array_size(keys) && i < UNKNOWN_SHOWN; i++) {
+        const char *key = json_string_value(json_array_get(keys, i));
+        FREE_CLEAN char *clean = table_clean(key ? key : "", false);
+        buffer_printf(&list, "%s%s", i ? ", " : "", clean);
+    }
+    if (json_array_size(keys) > UNKNOWN_SHOWN)
+        buffer_text(&list, ", …");
+    if (list.size)
+        say(MESSAGE_NOT_IN_QUERY, buffer_string(&list));
 }
 
 int campaigns_recipients(struct invocation *invocation)
@@ -301,6 +347,7 @@ int campaigns_recipients(struct invocation *invocation)
         say(MESSAGE_RECIPIENTS,
             message_number(json_integer_value(json_object_get(reply.json, "recipients"))));
         print_left_out(json_object_get(reply.json, "left_out"));
+        say_unknown(json_object_get(reply.json, "unknown"));
     }
     return invocation->save ? save_selection(invocation) : EXIT_OK;
 }
@@ -318,10 +365,12 @@ int campaigns_individual(struct invocation *invocation)
         post_to(invocation, "campaigns", invocation->arguments[0], "individual", body, &reply);
     if (code)
         return code;
-    if (invocation->json)
+    if (invocation->json) {
         print_json(reply.json);
-    else
-        say(MESSAGE_INDIVIDUAL, invocation->arguments[0]);
+        return EXIT_OK;
+    }
+    print_problems(json_object_get(reply.json, "problems"));
+    say(MESSAGE_INDIVIDUAL, invocation->arguments[0]);
     return EXIT_OK;
 }
 

@@ -420,6 +420,7 @@ static bool has_rules(const struct selection *selection)
     bool rules = selection->fetched->keyless != 0 || objections_any(selection->objections) ||
                  fetch_column_with_role(columns, "blocked") >= 0 ||
                  fetch_column_with_role(columns, "deceased") >= 0 ||
+                 json_array_size(json_object_get(picks, "in")) > 0 ||
                  json_array_size(json_object_get(picks, "out")) > 0 ||
                  *reading_text(selection_campaign(selection), "filter") || selection->sets[0];
     for (size_t i = 0; i < selection->step_count; i++)

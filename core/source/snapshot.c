@@ -361,6 +361,31 @@ static json_t *first_left_out(const struct taking *taking, int64_t limit, struct
     return NULL;
 }
 
+/* The keys that were taken in or out and are no row's: somebody has mistaken one. Without picks the
+ * tables are not there; the rows are walked once. */
+static json_t *unknown_picks(const struct taking *taking, struct error *error)
+{
+    const json_t *picks = json_object_get(taking->reading->definition, "picks");
+    json_t *unknown = json_array();
+    if (!json_array_size(json_object_get(picks, "in")) &&
+        !json_array_size(json_object_get(picks, "out")))
+        return unknown;
+    STATEMENT_CLEAN sqlite3_stmt *row = sql_prepare(taking->fetched.db,
+                                                    "SELECT key FROM temp.pick_in\n"
+                                                    "UNION\n"
+                                                    "SELECT key FROM temp.pick_out\n"
+                                                    "EXCEPT\n"
+                                                    "SELECT key FROM main.recipient",
+                                                    error);
+    int more = -1;
+    while (row && (more = sql_row(row, error)) > 0)
+        json_array_append_new(unknown, json_string(sql_text(row, 0)));
+    if (more == 0)
+        return unknown;
+    json_decref(unknown);
+    return NULL;
+}
+
 json_t *snapshot_select(struct reading *reading, struct error *error)
 {
     TAKING_CLEAN struct taking taking = {.reading = reading};
@@ -375,11 +400,14 @@ json_t *snapshot_select(struct reading *reading, struct error *error)
         return NULL;
     json_t *rows = first_recipients(&taking, reading_limit(reading), error);
     json_t *left_out = rows ? first_left_out(&taking, reading_limit(reading), error) : NULL;
-    if (!left_out) {
+    json_t *unknown = left_out ? unknown_picks(&taking, error) : NULL;
+    if (!unknown) {
         json_decref(rows);
+        json_decref(left_out);
         return NULL;
     }
     json_t *answer = totals(&taking);
+    json_object_set_new(answer, "unknown", unknown);
     json_object_set_new(answer, "rows", rows);
     json_object_set_new(answer, "left_out_rows", left_out);
     return answer;

@@ -56,6 +56,9 @@ static bool is_email(const char *value)
     const char *at = strrchr(value, '@');
     if (!at || at == value || !at[1])
         return false;
+    bool quoted = *value == '"' && at - value > 2 && at[-1] == '"'; /* "a@b"@example.org */
+    if (strchr(value, '@') != at && !quoted)
+        return false;
     for (const char *c = value; *c; c++)
         if ((unsigned char)*c <= ' ' || *c == 0x7f)
             return false;

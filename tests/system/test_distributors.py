@@ -90,13 +90,30 @@ def test_only_reports_of_a_distributors_category_are_distributors(event):
     for name, says in (("leer", "brings no query"), ("Nix", "no report »Nix«")):
         wrong = event.ctl("campaign", "new", "A", "--distributor", name, "--group", "Teilnehmer", "--from-event", "1", check=False)
         assert wrong.returncode and says in wrong.stderr, (name, wrong)
-    event.ctl("campaign", "new", "A", "--distributor", "Brief", "--group", "Teilnehmer", "--from-event", "1")
+    event.api("POST", "/v1/campaigns", {"name": "A", "distributor": "Brief", "group": "Teilnehmer", "parameters": {"event": 1}})
     with pytest.raises(Failed) as failed:
         count(event, "A")
     assert "»Brief« is no distributor" in str(failed.value) and CATEGORY in str(failed.value)
     report = event.api("GET", path("reports", "Brief"))
     event.api("PUT", path("reports", "Brief"), {**report, "categories": [CATEGORY]})
     assert count(event, "A") == 10
+
+
+def test_a_report_that_is_no_distributor_is_refused_at_once(event):
+    event.report("Brief", "<p>x</p>", query="alle", categories=[])
+    for language, says in (("en", "is no distributor; give it the category"), ("de", "ist kein Verteiler; ihm die Kategorie")):
+        done = event.ctl("--lang", language, "campaign", "new", "A", "--distributor", "Brief", check=False)
+        assert done.returncode == 1 and says in done.stderr and CATEGORY in done.stderr, done
+    assert event.api("GET", "/v1/campaigns") == []
+
+
+def test_a_key_that_is_not_in_the_query_is_said(event):
+    event.ctl("campaign", "new", "A", "--query", "alle")
+    count(event, "A")
+    for language, says in (("en", "Not in the query: 08, 4711."), ("de", "Nicht in der Abfrage: 08, 4711.")):
+        told = event.ctl("--lang", language, "campaign", "recipients", "A", "--take-out", "4711", "--take-out", "8", "--take-out", "08")
+        assert says in told, told
+    assert "Not in" not in event.ctl("--lang", "en", "campaign", "recipients", "A", "--take-out", "8")
 
 
 def test_categories_are_edited(event):

@@ -674,6 +674,14 @@ def test_select_answers_from_what_was_fetched(people):
     assert not people.ask("select", raw=str(people.path))["ok"]
 
 
+def test_select_names_the_picks_that_are_no_rows(people):
+    raw = str(fetched(people))
+    answer = people.ask("select", raw=raw, picks={"in": ["2", "9"], "out": ["1", "01", "7 "]}, campaign={"filter": "id = 3"})
+    assert answer["ok"] and sorted(answer["unknown"]) == ["01", "7 ", "9"]
+    assert people.ask("select", raw=raw, picks={"in": ["2", "9"]})["unknown"] == ["9"]
+    assert people.ask("select", raw=raw)["unknown"] == []
+
+
 def test_select_and_snapshot_agree(reader):
     reader.table("CREATE TABLE p (id, email, city)", [(n % 900, f"P{n % 700}@x.org", "Graz" if n % 3 else "Wien") for n in range(1000)])
     more = {"roles": {"email": "email"}, "campaign": {"filter": "city = 'graz'", "unit": "email", "sample": 50},

@@ -77,7 +77,7 @@ def test_what_is_left_out_of_an_entry_is_filled_in(site):
     assert add(value="4711", kind="person", reason="blocked") == ("person", "4711", "any", "all", "blocked")
     assert add(value="d@b.at", campaign="leer") == ("address", "d@b.at", "any", "campaign", "objection")
     for wrong, word in (({"value": "4711"}, "kind"), ({"value": "a@"}, "e-mail"), ({"value": "x", "kind": "address"}, "neither"),
-                        ({"value": "a@b.at", "reason": "bored"}, "objection"), ({"value": "a@b.at", "scope": "campaign"}, "campaign"),
+                        ({"value": "a@b.at", "reason": "bored"}, "objection"), ({"value": "a@b@c.at"}, "no e-mail address"), ({"value": "a@b.at", "scope": "campaign"}, "campaign"),
                         ({"value": "a@b.at", "campaign": "keine"}, "keine"), ({"value": "a@b.at", "channel": "pigeon"}, "letter"),
                         ({"value": "", "kind": "person"}, "key"), ({}, "value")):
         with pytest.raises(Failed) as failed:
