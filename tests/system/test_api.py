@@ -1,4 +1,5 @@
 """campaignctl and the HTTP API over the real daemon: every command in both languages, JSON, exit codes, and who may."""
+import contextlib
 import http.client
 import json
 import os
@@ -568,10 +569,23 @@ def test_import_checks_filters_and_takes_all_or_none(office, tmp_path):
     assert campaign_document(office)["filter"] == "name = 'A'"
 
 
+def hang(listener):
+    """A PostgreSQL that lets its clients in and then says no more. Until the listener is closed."""
+    clients = []
+    with contextlib.suppress(OSError):
+        while True:
+            client, _ = listener.accept()
+            clients.append(client)
+            while int.from_bytes(client.recv(65536)[4:8], "big") in (80877103, 80877104):  # for TLS, for GSSAPI
+                client.sendall(b"N")
+            client.sendall(b"R\0\0\0\x08\0\0\0\0" b"Z\0\0\0\x05I")
+
+
 def test_source_that_cannot_be_asked_does_not_keep_a_filter_from_being_saved(site):
-    """One that is not there, and one that never answers. The campaign is saved with a warning; a check finds out."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
+    """One that is not there, and one that hangs. The campaign is saved with a warning; a check finds out."""
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        threading.Thread(target=hang, args=[hanging], daemon=True).start()
+        port = hanging.getsockname()[1]
         site.start(customers=1, sources={"kunden": {"driver": "sqlite", "path": site.folder / "fort.db"},
                                          "stumm": {"driver": "postgres", "connection": f"host=127.0.0.1 port={port} dbname=x user=x",
                                                    "time_limit": "10m"}})
