@@ -66,15 +66,12 @@ static json_t *save(void *context, struct error *error)
                                   exchanging->group, exchanging->force, error);
 }
 
-static void on_save(void *context, json_t *result, const json_t *problems,
-                    const struct error *failed)
+static void on_save(void *context, json_t *result, const struct error *failed)
 {
     struct exchanging *exchanging = context;
     if (failed) {
         api_answer_error(exchanging->request, failed);
     } else {
-        if (json_array_size(problems))
-            json_object_set(result, "problems", (json_t *)problems);
         api_answer(exchanging->request, 200, result);
     }
     json_decref(exchanging->campaigns);

@@ -168,16 +168,13 @@ static json_t *put(void *context, struct error *error)
     return definitions_put(definitions, kind, subject, putting->body, error);
 }
 
-static void on_put(void *context, json_t *result, const json_t *problems,
-                   const struct error *failed)
+static void on_put(void *context, json_t *result, const struct error *failed)
 {
     struct putting *putting = context;
     if (failed) {
         api_answer_error(putting->request, failed);
     } else {
         add_last_run(putting->daemon, putting->request->kind, result);
-        if (json_array_size(problems))
-            json_object_set(result, "problems", (json_t *)problems);
         api_answer(putting->request, putting->request->operation == API_NEW ? 201 : 200, result);
     }
     json_decref(putting->body);

@@ -32,8 +32,9 @@ static const char *text_of(const json_t *object, const char *name)
 
 static void finish(struct saving *saving, const struct error *failed)
 {
-    saving->task.done(saving->task.context, failed ? NULL : json_incref(saving->result),
-                      saving->problems, failed);
+    if (!failed && json_array_size(saving->problems))
+        json_object_set(saving->result, "problems", saving->problems);
+    saving->task.done(saving->task.context, failed ? NULL : json_incref(saving->result), failed);
     json_decref(saving->filters);
     json_decref(saving->problems);
     json_decref(saving->result);
@@ -103,7 +104,7 @@ static void warn_of_incomplete(struct saving *saving, const char *campaign,
                                const struct error *reason)
 {
     json_t *document = definitions_get(saving->daemon->definitions, "campaign", campaign, NULL);
-    if (*text_of(document, "filter") && !saving->looked)
+    if (*text_of(document, "filter"))
         warn(saving, text_of(document, "name"), reason);
     json_decref(document);
 }
@@ -139,18 +140,26 @@ static json_t *campaigns_after(const struct saving *saving)
     return json_pack("[o]", json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(id)));
 }
 
+static int keep(struct saving *saving, struct error *error)
+{
+    saving->result = saving->task.save(saving->task.context, error);
+    return saving->result ? 0 : -1;
+}
+
 static int save_and_collect(struct saving *saving, struct error *error)
 {
+    if (saving->looked)
+        return keep(saving, error);
     json_t *names = campaigns_before(&saving->task), *before = filters_of(saving, names);
     json_decref(names);
-    saving->result = saving->task.save(saving->task.context, error);
-    if (saving->result && !saving->looked) {
+    int result = keep(saving, error);
+    if (result == 0) {
         names = campaigns_after(saving);
         collect_filters(saving, names, before);
         json_decref(names);
     }
     json_decref(before);
-    return saving->result ? 0 : -1;
+    return result;
 }
 
 /* SQL that another has written must not run elsewhere by what is saved. */

@@ -16,9 +16,8 @@ struct saving_task {
     /* On the desk, perhaps twice: the document as it is now, or what an import tells; NULL with an
      * error. A new reference. */
     json_t *(*save)(void *context, struct error *error);
-    /* On the loop: `result` is taken over; `problems` (warnings, as check has them) is borrowed. */
-    void (*done)(void *context, json_t *result, const json_t *problems,
-                 const struct error *failed_or_null);
+    /* On the loop: `result` is taken over; warnings, as check has them, stand in its "problems". */
+    void (*done)(void *context, json_t *result, const struct error *failed_or_null);
     void *context;
     bool may_sql; /* whoever saves may write SQL */
     bool dry_run; /* everything but keep it */
