@@ -20,6 +20,7 @@
 #include "daemon/suppressions.h"
 #include "source/child.h"
 #include "source/listing.h"
+#include "source/selection.h"
 
 struct asking {
     struct store_work work; /* first: on the desk */
@@ -231,9 +232,7 @@ static json_t *key_problems(const json_t *definition, const json_t *columns)
                   "sie aufnehmen oder eine andere nennen.",
                   key, text_of(group, "name"));
     if (!found)
-        json_array_append_new(problems, json_pack("{s:s, s:s, s:s, s:s}", "severity", "error",
-                                                  "where", "group", "message_en", error.message,
-                                                  "message_de", error.german));
+        selection_add_problem(problems, "group", &error);
     free(names);
     return problems;
 }
