@@ -1,6 +1,7 @@
 """Queries, sources and selections by the HTTP API: what a clerk sees before anything is started."""
 import concurrent.futures
 import csv
+import grp
 import io
 import json
 import os
@@ -407,14 +408,18 @@ def as_clerk(site, gid, method, where, body=None):
     return json.loads(done.stdout)
 
 
-@needs_root
-def test_sql_is_a_right_of_its_own(site):
-    import grp
-    gid = grp.getgrnam("daemon").gr_gid
-    site.customers(70)
-    site.configure(more="[http]\nsocket_group = daemon\n")
+def open_to_clerks(site, customers, more=""):
+    """Start it with a group whose members may use the socket, and no more than that; its number."""
+    site.customers(customers)
+    site.configure(more=f"[http]\nsocket_group = daemon\n{more}")
     site.start()
     os.chmod(site.short, 0o755)
+    return grp.getgrnam("daemon").gr_gid
+
+
+@needs_root
+def test_sql_is_a_right_of_its_own(site):
+    gid = open_to_clerks(site, customers=70)
     site.query()
     letters(site)
     query = site.api("GET", path("queries", "alle"))
@@ -441,12 +446,7 @@ def test_sql_is_a_right_of_its_own(site):
 @needs_root
 def test_sql_of_a_campaign_is_not_moved_by_what_it_stands_on(site):
     """Whoever may not write SQL moves no query, and no distributor's query, under a campaign's own SQL to another source."""
-    import grp
-    gid = grp.getgrnam("daemon").gr_gid
-    site.customers(3)
-    site.configure(more="[http]\nsocket_group = daemon\n")
-    site.start()
-    os.chmod(site.short, 0o755)
+    gid = open_to_clerks(site, customers=3)
     site.api("POST", "/v1/queries", BUILT)
     site.api("POST", "/v1/queries", {**BUILT, "name": "anderswo", "source": "imports"})
     site.report("Liste", "<p>x</p>", query=BUILT["name"], categories=["Verteiler für Kampagne"])
@@ -471,12 +471,7 @@ def test_sql_of_a_campaign_is_not_moved_by_what_it_stands_on(site):
 
 @needs_root
 def test_members_of_sql_group_may_write_sql(site):
-    import grp
-    gid = grp.getgrnam("daemon").gr_gid
-    site.customers(1)
-    site.configure(more="[http]\nsocket_group = daemon\nsql_group = daemon\n")
-    site.start()
-    os.chmod(site.short, 0o755)
+    gid = open_to_clerks(site, customers=1, more="sql_group = daemon\n")
     assert as_clerk(site, gid, "POST", "/v1/queries", EVENT)[0] == 201
 
 
